@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Joins packet, table and rules: one call down, one value up.
+ */
+#ifndef SALLYPORT_CORE_FILTER_H
+#define SALLYPORT_CORE_FILTER_H
+
+#include <stdatomic.h>
+
+#include "sallyport/core/eval.h"
+#include "sallyport/core/table.h"
+
+/* Where the packet was stopped. */
+enum hook {
+	HOOK_IN,   /* prerouting: towards this host */
+	HOOK_OUT,  /* output: from this host's sockets */
+	HOOK_LEARN /* postrouting: leaves with a local source after address translation; always passes */
+};
+
+/* What goes with a packet; `interface` is the name for `on` (NULL: unknown), the index is only stored. */
+struct arrival {
+	enum hook hook;
+	const char *interface;
+	uint32_t interface_index;
+};
+
+/* Per rule, shared by all workers, relaxed atomics. */
+struct rule_counters {
+	_Atomic uint64_t packets;     /* of its connections, and those it refused */
+	_Atomic uint64_t connections; /* that it opened (allow), or tries it refused */
+	_Atomic uint32_t last_hit;    /* seconds of the monotonic clock; 0: never */
+};
+
+/* One ruleset in force and its counters: [0..count) by rule, then default in, default out. */
+struct policy {
+	const struct ruleset *ruleset;
+	struct rule_counters *counters;
+};
+
+struct filter {
+	struct table *table;
+	/* Bumped by the daemon when packets may have passed unseen (the guard judged some):
+	 * windows of connections with an older epoch are learned again instead of checked. */
+	_Atomic uint8_t epoch;
+};
+
+enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT };
+
+struct decision {
+	enum verdict verdict;
+	enum reason reason;
+	uint32_t rule; /* index into the ruleset, or NO_RULE; only where a rule or default decided */
+	bool opened;   /* a connection was inserted */
+	bool log;      /* the rule says `log`, and this packet opened or was refused */
+	enum direction direction; /* of the opening, for the log */
+};
+
+/* Judges one parsed packet. `now` in seconds of the monotonic clock. Thread-safe: takes the
+ * stripe's lock. A connection whose generation is not the policy's is judged again by its
+ * opening before anything else, and removed where the rules no longer allow it. */
+struct decision filter_packet(struct filter *filter, const struct policy *policy,
+                              const struct packet *packet, const struct arrival *arrival, uint32_t now);
+
+/* For the sweep after a reload: judges the connection by its opening again. True: it
+ * stays, and rule and generation are brought up to date. `interface` is its name or NULL. */
+bool filter_recheck(const struct policy *policy, struct connection *connection, const char *interface);
+
+/* The question that a connection's opening was. */
+struct question connection_question(const struct connection *connection, const char *interface);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * TCP as a firewall beside the path sees it: the transition table as data, and the
+ * window check. States follow RFC 9293 section 3.3.2, seen from outside; the window
+ * check follows Guido van Rooij, "Real stateful TCP packet filtering in IP Filter"
+ * (2000), as kernel net/netfilter/nf_conntrack_proto_tcp.c does.
+ */
+#ifndef SALLYPORT_CORE_TCP_H
+#define SALLYPORT_CORE_TCP_H
+
+#include "sallyport/core/packet.h"
+
+enum tcp_state {
+	TCP_SYN_SENT,    /* the opener's SYN seen */
+	TCP_SYN_RECV,    /* SYN/ACK seen, or SYNs crossed (simultaneous open) */
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT,    /* the opener sent FIN first */
+	TCP_CLOSE_WAIT,  /* the other side sent FIN first */
+	TCP_LAST_ACK,    /* both sent FIN, not yet acknowledged */
+	TCP_TIME_WAIT,   /* both FINs acknowledged */
+	TCP_CLOSED,      /* RST seen */
+	TCP_STATES
+};
+
+/* Which side sent the segment. */
+enum side { SIDE_OPENER, SIDE_OTHER };
+
+/* One side's sequence space. All arithmetic is modulo 2^32 (RFC 9293 3.4). */
+struct tcp_side {
+	uint32_t end;     /* highest sequence number sent, plus one */
+	uint32_t max_end; /* highest that the other side's window let it send */
+	uint32_t max_window; /* largest window it advertised, scaled; >= 1 */
+	uint8_t scale;    /* its window scale, 0 where none was agreed */
+	uint8_t flags;    /* private to tcp.c */
+};
+
+struct tcp_track {
+	struct tcp_side sides[2]; /* by enum side */
+};
+
+const char *tcp_state_name(enum tcp_state state); /* "SYN_SENT", ... */
+bool tcp_state_parse(const char *name, enum tcp_state *state); /* any case, - for _ */
+
+/* The opener's SYN. */
+void tcp_open(struct tcp_track *track, const struct tcp_segment *syn);
+/* Mid-stream: learns both sides' windows from what it sees, first segment by `side`.
+ * Also used to re-learn after packets passed unseen. */
+void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
+
+/* Judges one segment of an open connection. REASON_NONE: it fits; *state and *track
+ * are advanced. DROP_STATE or DROP_WINDOW: nothing is changed.
+ * An RST moves to CLOSED where its sequence number is in the window; the local stack
+ * judges whether it is exact (RFC 5961 section 3), so CLOSED still passes segments
+ * that fit: a challenge ACK and what follows it lead back to the state before where
+ * data flows on both sides again.
+ * A SYN on TIME_WAIT or CLOSED is not judged here: see tcp_reopens. */
+enum reason tcp_step(enum tcp_state *state, struct tcp_track *track,
+                     const struct tcp_segment *segment, enum side side);
+
+/* True where a pure SYN by `side` starts a new connection on the same 4-tuple:
+ * TIME_WAIT and CLOSED, or SYN_SENT again by the opener with another ISN. */
+bool tcp_reopens(enum tcp_state state, const struct tcp_track *track,
+                 const struct tcp_segment *segment, enum side side);
+
+static inline bool tcp_is_pure_syn(const struct tcp_segment *segment) {
+	return (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One small table of operations a protocol: how a connection of it opens, moves and
+ * times out. filter.c and table.c know protocols only through this.
+ */
+#ifndef SALLYPORT_CORE_TRACK_H
+#define SALLYPORT_CORE_TRACK_H
+
+#include "sallyport/core/packet.h"
+#include "sallyport/core/tcp.h"
+
+/* Names for `timeout NAME DURATION` in the rules file, and the index into
+ * struct timeouts. The TCP ones come first, in the order of enum tcp_state. */
+enum timeout {
+	TIMEOUT_SYN_SENT,
+	TIMEOUT_SYN_RECV,
+	TIMEOUT_ESTABLISHED,
+	TIMEOUT_FIN_WAIT,
+	TIMEOUT_CLOSE_WAIT,
+	TIMEOUT_LAST_ACK,
+	TIMEOUT_TIME_WAIT,
+	TIMEOUT_CLOSED,
+	TIMEOUT_UDP,        /* only one side has spoken */
+	TIMEOUT_UDP_STREAM, /* both have */
+	TIMEOUT_ICMP,
+	TIMEOUT_OTHER,      /* protocols without ports */
+	TIMEOUTS
+};
+
+struct timeouts {
+	uint32_t seconds[TIMEOUTS];
+};
+
+extern const struct timeouts default_timeouts; /* each with its source in track.c */
+const char *timeout_name(enum timeout timeout); /* "syn-sent", "udp-stream", ... */
+
+/* States of protocols other than TCP; they start after enum tcp_state so that one
+ * uint8_t in the connection holds either. */
+enum pseudo_state { PSEUDO_NEW = TCP_STATES, PSEUDO_REPLIED, STATES };
+
+/* "SYN_SENT".. for TCP, "NEW", "REPLIED" for the rest. */
+const char *state_name(uint8_t state);
+bool state_parse(const char *name, uint8_t *state);
+
+/* How much an entry is worth when the table is full: the cheapest goes first. */
+enum worth { WORTH_HALF_OPEN, WORTH_CLOSING, WORTH_OPEN, WORTHS };
+
+struct tracker {
+	/* True where this packet may open a connection. */
+	bool (*opens)(const struct packet *packet);
+	void (*open)(uint8_t *state, struct tcp_track *track, const struct packet *packet);
+	/* As tcp_step. */
+	enum reason (*step)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
+	                    enum side side);
+	enum timeout (*timeout)(uint8_t state);
+	enum worth (*worth)(uint8_t state);
+};
+
+/* Never NULL: unknown protocols are tracked by their address pair. */
+const struct tracker *tracker_of(uint8_t protocol);
+
+#endif
