@@ -89,6 +89,7 @@ $(B)/%.o: %.c
 
 include tests/tests.mk
 include tests/install.mk
+include tests/lint/lint.mk
 
 .PHONY: clean
 clean:

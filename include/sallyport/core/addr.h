@@ -48,10 +48,14 @@ const char *endpoint_print(const struct addr *addr, uint16_t port, char text[END
 bool addr_range_parse(const char *text, struct addr_range *range, const char **why);
 /* The shortest of address, prefix and range. Returns `text`. */
 const char *addr_range_print(const struct addr_range *range, char text[ADDR_RANGE_TEXT]);
+/* Only addresses of the range's own family: ::/0 holds no IPv4 address. */
 bool addr_range_contains(const struct addr_range *range, const struct addr *addr);
+/* The network of this length (0..32 or 0..128) that `addr` lies in. */
+struct addr_range addr_prefix(const struct addr *addr, unsigned length);
 
-/* Sorts in place and merges overlapping and adjoining ranges of one family.
- * Returns the new count. */
+/* Sorts in place, IPv4 before IPv6 (an IPv6 range can span the stretch where addr_compare
+ * puts IPv4), and merges overlapping and adjoining ranges of one family. Returns the
+ * new count. */
 size_t addr_ranges_normalize(struct addr_range *ranges, size_t count);
 /* Binary search in normalized ranges. */
 bool addr_ranges_contain(const struct addr_range *ranges, size_t count, const struct addr *addr);

@@ -25,11 +25,12 @@ struct answer eval(const struct ruleset *ruleset, const struct question *questio
 enum condition {
 	CONDITION_DIRECTION = 1 << 0,
 	CONDITION_PROTOCOL = 1 << 1,
-	CONDITION_PORT = 1 << 2, /* the service's port or ICMP type */
+	CONDITION_PORT = 1 << 2, /* the service's port */
 	CONDITION_FROM = 1 << 3,
 	CONDITION_FROM_PORT = 1 << 4,
 	CONDITION_TO = 1 << 5,
 	CONDITION_INTERFACE = 1 << 6,
+	CONDITION_TYPE = 1 << 7, /* the ICMP type, where a port would stand */
 };
 unsigned rule_failed_conditions(const struct rule *rule, const struct question *question);
 

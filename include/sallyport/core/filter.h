@@ -17,11 +17,14 @@ enum hook {
 	HOOK_LEARN /* postrouting: leaves with a local source after address translation; always passes */
 };
 
-/* What goes with a packet; `interface` is the name for `on` (NULL: unknown), the index is only stored. */
+/* What goes with a packet. It belongs to the thread that judges it, so does `names`:
+ * `name_of` gives the name of an interface for `on` (NULL: unknown; valid until the next
+ * call), of this packet's or of the one that a connection was opened on. */
 struct arrival {
 	enum hook hook;
-	const char *interface;
-	uint32_t interface_index;
+	uint32_t interface_index; /* in for HOOK_IN, out for the others; 0: unknown */
+	const char *(*name_of)(void *names, uint32_t index); /* NULL: no name is ever known */
+	void *names;
 };
 
 /* Per rule, shared by all workers, relaxed atomics. */
@@ -51,7 +54,7 @@ struct decision {
 	enum reason reason;
 	uint32_t rule; /* index into the ruleset, or NO_RULE; only where a rule or default decided */
 	bool opened;   /* a connection was inserted */
-	bool log;      /* the rule says `log`, and this packet opened or was refused */
+	bool log;      /* the rule says `log`, and it decided about this very packet */
 	enum direction direction; /* of the opening, for the log */
 };
 

@@ -44,8 +44,13 @@ bool tcp_state_parse(const char *name, enum tcp_state *state); /* any case, - fo
 /* The opener's SYN. */
 void tcp_open(struct tcp_track *track, const struct tcp_segment *syn);
 /* Mid-stream: learns both sides' windows from what it sees, first segment by `side`.
- * Also used to re-learn after packets passed unseen. */
+ * The scale is unknown, so the window check of such a connection stays wide. */
 void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
+
+/* Packets passed unseen: takes the segment as it is, learns the windows again and keeps
+ * what is known of FINs. False: it taught nothing (SYN and RST), the next one must. */
+bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
+                 enum side side);
 
 /* Judges one segment of an open connection. REASON_NONE: it fits; *state and *track
  * are advanced. DROP_STATE or DROP_WINDOW: nothing is changed.

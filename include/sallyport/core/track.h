@@ -45,15 +45,32 @@ bool state_parse(const char *name, uint8_t *state);
 /* How much an entry is worth when the table is full: the cheapest goes first. */
 enum worth { WORTH_HALF_OPEN, WORTH_CLOSING, WORTH_OPEN, WORTHS };
 
+/* What a packet is when it belongs to no known connection. */
+enum role {
+	ROLE_OPENS,     /* may open one */
+	ROLE_MIDSTREAM, /* of one opened unseen; with `pickup on` it may stand for the opening */
+	ROLE_ANSWER,    /* of one opened unseen, and tells too little to take it up */
+	ROLE_RESET,     /* says that there is none */
+	ROLE_ALONE,     /* needs none: judged by itself and leaves no state */
+};
+
 struct tracker {
-	/* True where this packet may open a connection. */
-	bool (*opens)(const struct packet *packet);
+	enum role (*role)(const struct packet *packet);
+	/* ROLE_OPENS, or ROLE_MIDSTREAM taken up. */
 	void (*open)(uint8_t *state, struct tcp_track *track, const struct packet *packet);
 	/* As tcp_step. */
 	enum reason (*step)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
 	                    enum side side);
+	/* Packets may have passed unseen: takes this one as it is. Never refuses. */
+	void (*relearn)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
+	                enum side side);
+	/* As tcp_reopens. */
+	bool (*reopens)(uint8_t state, const struct tcp_track *track, const struct packet *packet,
+	                enum side side);
 	enum timeout (*timeout)(uint8_t state);
 	enum worth (*worth)(uint8_t state);
+	/* Whether a packet that leaves the state as it is renews the timeout. */
+	bool (*renews)(uint8_t state);
 };
 
 /* Never NULL: unknown protocols are tracked by their address pair. */

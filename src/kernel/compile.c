@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The kernel's table as a whole. A packet's way through it, per direction:
+ *
+ *   dispatch (-310)  settles what needs nobody, marks the rest ASK
+ *   queue    (-300)  ASK goes to the daemon
+ *   verdict  (-290)  the daemon's answer, or, where ASK still stands, the guard
+ *
+ * They are base chains of their own since a packet that comes back from a queue goes
+ * on at the next base chain, never at the next rule. Behind address translation stands a
+ * second, smaller trio (learn_*) that only makes connections known.
+ */
+#include "compile.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "expr.h"
+#include "sets.h"
+
+enum priority {
+	PRIORITY_REASSEMBLE = -400, /* NF_IP_PRI_CONNTRACK_DEFRAG */
+	PRIORITY_DISPATCH = -310,   /* before raw (-300) and everything that translates addresses */
+	PRIORITY_QUEUE = -300,
+	PRIORITY_VERDICT = -290,
+	PRIORITY_LEARN = 300, /* behind srcnat (100) */
+	PRIORITY_LEARN_QUEUE = 305,
+	PRIORITY_LEARN_VERDICT = 310,
+};
+
+static const struct base_chain base_chains[] = {
+    {"reassemble", NF_INET_PRE_ROUTING, PRIORITY_REASSEMBLE},
+    {"in_dispatch", NF_INET_PRE_ROUTING, PRIORITY_DISPATCH},
+    {"in_verdict", NF_INET_PRE_ROUTING, PRIORITY_VERDICT},
+    {"out_dispatch", NF_INET_LOCAL_OUT, PRIORITY_DISPATCH},
+    {"out_verdict", NF_INET_LOCAL_OUT, PRIORITY_VERDICT},
+    {"learn_dispatch", NF_INET_POST_ROUTING, PRIORITY_LEARN},
+    {"learn_verdict", NF_INET_POST_ROUTING, PRIORITY_LEARN_VERDICT},
+};
+
+/* In `inet sallyport`, or in `ip` and `ip6 sallyport` where xtables does the queueing. */
+static const struct base_chain queue_chains[] = {
+    {"in_queue", NF_INET_PRE_ROUTING, PRIORITY_QUEUE},
+    {"out_queue", NF_INET_LOCAL_OUT, PRIORITY_QUEUE},
+    {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE},
+};
+
+static const char *const lasting_chains[] = {CHAIN_ASK, CHAIN_REJECT, "in_new",
+					     "out_new", "in_guard",   "out_guard"};
+
+static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   "default_in",
+					       "default_out",    "guard_in_pass", "guard_in_drop",
+					       "guard_out_pass", "guard_out_drop"};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- what ends a rule ---- */
+
+static void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
+	expr_verdict(rule, NF_ACCEPT);
+	rule_finish(compiler, rule);
+}
+
+static void finish_goto(struct compiler *compiler, struct nftnl_rule *rule, const char *chain) {
+	expr_goto(rule, chain);
+	rule_finish(compiler, rule);
+}
+
+/* ---- chains, in the order of a packet's way ---- */
+
+/* Never matches; that it is there makes the kernel reassemble fragments of both families
+ * before the dispatch, without conntrack (net/netfilter/nft_tproxy.c, nft_tproxy_init). */
+static void put_reassembly(struct compiler *compiler) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "reassemble");
+
+	expr_never(rule);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tproxy(rule);
+	rule_comment(rule, "never matches; makes the kernel reassemble fragments");
+	rule_finish(compiler, rule);
+}
+
+/* Bits of ours in a packet that nobody has judged yet were set by somebody else. */
+static void put_mark_cleaning(struct compiler *compiler, const char *chain) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_mark(rule, compiler->marks.mask, false, 0);
+	expr_mark_change(rule, compiler->marks.mask, 0);
+	rule_finish(compiler, rule);
+}
+
+static void finish_essential(struct compiler *compiler, struct nftnl_rule *rule,
+			     const struct rule *essential) {
+	char name[24];
+
+	rule_object_name((uint32_t)(essential - compiler->ruleset->rules), name);
+	expr_counter(rule, name);
+	expr_verdict(rule, NF_ACCEPT);
+}
+
+/* The essentials that stand before the file's own rules. */
+static void put_essentials(struct compiler *compiler, const char *chain, enum direction direction) {
+	const struct ruleset *ruleset = compiler->ruleset;
+
+	for (uint32_t i = 0; i < ruleset->count && ruleset->rules[i].essential; i++) {
+		char name[24];
+
+		if (ruleset->rules[i].direction != direction)
+			continue;
+		rule_object_name(i, name);
+		put_counter(compiler, name);
+		names_add(&compiler->made->counters, name);
+		put_rule(compiler, chain, &ruleset->rules[i], finish_essential);
+	}
+}
+
+/* Flag sets that no TCP sends: scans and noise. */
+static void put_bogus_flags(struct compiler *compiler, const char *chain) {
+	static const uint8_t sane[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
+				       TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK};
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	uint32_t id = next_set_id(compiler);
+
+	put_flag_set(compiler->batch, id, sane, COUNT(sane));
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind_not_in(rule, ANONYMOUS_NAME, id);
+	expr_counter(rule, "bogus_flags");
+	expr_verdict(rule, NF_DROP);
+	rule_finish(compiler, rule);
+}
+
+/* A pure SYN opens a connection and can be settled by port; all else may belong to one. */
+static void put_new_or_ask(struct compiler *compiler, const char *chain, const char *chain_new) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, true, TCP_SYN);
+	finish_goto(compiler, rule, chain_new);
+	finish_goto(compiler, rule_start(NFPROTO_INET, chain), CHAIN_ASK);
+}
+
+static void put_default(struct compiler *compiler, const char *chain, enum direction direction,
+			const char *counter, const char *pass_counter) {
+	enum action action = compiler->ruleset->defaults[direction];
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	char comment[64];
+
+	snprintf(comment, sizeof(comment), "default %s %s", direction_name(direction), action_name(action));
+	rule_comment(rule, comment);
+	if (action == ACTION_ALLOW && pass_counter) {
+		expr_counter(rule, pass_counter);
+		finish_accept(compiler, rule);
+	} else if (action == ACTION_ALLOW) {
+		finish_goto(compiler, rule, CHAIN_ASK);
+	} else if (action == ACTION_REJECT) {
+		expr_counter(rule, counter);
+		finish_goto(compiler, rule, CHAIN_REJECT);
+	} else {
+		expr_counter(rule, counter);
+		expr_verdict(rule, NF_DROP);
+		rule_finish(compiler, rule);
+	}
+}
+
+static void put_in_dispatch(struct compiler *compiler) {
+	struct nftnl_rule *forwarded = rule_start(NFPROTO_INET, "in_dispatch");
+
+	put_mark_cleaning(compiler, "in_dispatch");
+	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
+	expr_fib_type(forwarded, END_DESTINATION, true, RTN_UNICAST);
+	expr_counter(forwarded, "forwarded");
+	rule_comment(forwarded, "not for this host");
+	finish_accept(compiler, forwarded);
+	put_bogus_flags(compiler, "in_dispatch");
+	put_new_or_ask(compiler, "in_dispatch", "in_new");
+	put_ports(compiler, DIRECTION_IN);
+	put_default(compiler, "in_new", DIRECTION_IN, "default_in", NULL);
+}
+
+static void put_out_dispatch(struct compiler *compiler) {
+	struct nftnl_rule *seen = rule_start(NFPROTO_INET, "out_dispatch");
+
+	put_mark_cleaning(compiler, "out_dispatch");
+	/* What goes to lo may still be sent elsewhere by DNAT: that one must be learned. */
+	expr_interface(seen, DIRECTION_OUT, false, "lo");
+	expr_mark_change(seen, 0, compiler->marks.seen);
+	rule_finish(compiler, seen);
+	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
+	put_bogus_flags(compiler, "out_dispatch");
+	put_new_or_ask(compiler, "out_dispatch", "out_new");
+	put_ports(compiler, DIRECTION_OUT);
+	put_default(compiler, "out_new", DIRECTION_OUT, "default_out", NULL);
+}
+
+static void put_ask_and_reject(struct compiler *compiler) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, CHAIN_ASK);
+
+	expr_mark_change(rule, 0, compiler->marks.ask);
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, CHAIN_REJECT);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_reject_tcp_reset(rule);
+	rule_finish(compiler, rule);
+	rule = rule_start(NFPROTO_INET, CHAIN_REJECT);
+	expr_reject_port_unreachable(rule);
+	rule_finish(compiler, rule);
+}
+
+static void put_queue(struct compiler *compiler, uint16_t family, const char *chain) {
+	const struct compile_options *options = compiler->options;
+	struct nftnl_rule *rule = rule_start(family, chain);
+
+	expr_mark(rule, compiler->marks.ask, true, compiler->marks.ask);
+	if (options->dispatch == DISPATCH_NATIVE)
+		expr_queue(rule, options->queue_first, options->queue_last);
+	else
+		expr_queue_xtables(rule, options->queue_first, options->queue_last);
+	rule_finish(compiler, rule);
+}
+
+static void put_queues(struct compiler *compiler) {
+	for (size_t i = 0; i < COUNT(queue_chains); i++) {
+		if (compiler->options->dispatch == DISPATCH_NATIVE) {
+			put_queue(compiler, NFPROTO_INET, queue_chains[i].name);
+			continue;
+		}
+		put_queue(compiler, NFPROTO_IPV4, queue_chains[i].name);
+		put_queue(compiler, NFPROTO_IPV6, queue_chains[i].name);
+	}
+}
+
+static void put_verdict(struct compiler *compiler, const char *chain, const char *guard, uint32_t bits) {
+	const struct marks *marks = &compiler->marks;
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_mark(rule, bits, true, 0);
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_mark(rule, marks->allow, true, marks->allow);
+	expr_mark_change(rule, bits, 0);
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_mark(rule, marks->reject, true, marks->reject);
+	expr_mark_change(rule, bits, 0);
+	finish_goto(compiler, rule, CHAIN_REJECT);
+
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_mark_change(rule, bits, 0);
+	rule_comment(rule, "asked, but nobody answered");
+	finish_goto(compiler, rule, guard);
+}
+
+static void finish_guard(struct compiler *compiler, struct nftnl_rule *rule, const struct rule *source) {
+	bool in = source->direction == DIRECTION_IN;
+
+	(void)compiler;
+	if (source->action == ACTION_ALLOW) {
+		expr_counter(rule, in ? "guard_in_pass" : "guard_out_pass");
+		expr_verdict(rule, NF_ACCEPT);
+		return;
+	}
+	expr_counter(rule, in ? "guard_in_drop" : "guard_out_drop");
+	if (source->action == ACTION_DROP)
+		expr_verdict(rule, NF_DROP);
+	else
+		expr_goto(rule, CHAIN_REJECT);
+}
+
+/* Packets that open nothing: the guard knows no connections, and letting them pass opens
+ * no port. */
+static void put_guard_continuations(struct compiler *compiler, const char *chain, const char *counter) {
+	static const struct {
+		uint8_t protocol;
+		struct port_range types;
+	} messages[] = {
+	    {PROTOCOL_ICMP, {0, 0}},       /* echo reply */
+	    {PROTOCOL_ICMP, {3, 3}},       /* destination unreachable */
+	    {PROTOCOL_ICMP, {11, 12}},     /* time exceeded, parameter problem */
+	    {PROTOCOL_ICMPV6, {1, 4}},     /* the errors */
+	    {PROTOCOL_ICMPV6, {129, 129}}, /* echo reply */
+	};
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, false, TCP_SYN);
+	expr_counter(rule, counter);
+	finish_accept(compiler, rule);
+	for (size_t i = 0; i < COUNT(messages); i++) {
+		rule = rule_start(NFPROTO_INET, chain);
+		expr_protocol(rule, messages[i].protocol);
+		expr_icmp_type(rule, messages[i].types);
+		expr_counter(rule, counter);
+		finish_accept(compiler, rule);
+	}
+}
+
+/* The static policy: every rule of the file, in order. */
+static void put_guard(struct compiler *compiler, enum direction direction) {
+	const struct ruleset *ruleset = compiler->ruleset;
+	bool in = direction == DIRECTION_IN;
+	const char *chain = in ? "in_guard" : "out_guard";
+	size_t i = 0;
+
+	put_guard_continuations(compiler, chain, in ? "guard_in_pass" : "guard_out_pass");
+	while (i < ruleset->count && ruleset->rules[i].essential)
+		i++; /* settled in the dispatch */
+	for (; i < ruleset->count; i++)
+		if (ruleset->rules[i].direction == direction)
+			put_rule(compiler, chain, &ruleset->rules[i], finish_guard);
+	put_default(compiler, chain, direction, in ? "guard_in_drop" : "guard_out_drop",
+		    in ? "guard_in_pass" : "guard_out_pass");
+}
+
+/* Behind address translation: what leaves with an address of this host and was not judged at
+ * output (it is forwarded, or was turned away from lo by DNAT) must be known to the
+ * daemon, or its replies would look like strangers. */
+static void put_learning(struct compiler *compiler) {
+	const struct marks *marks = &compiler->marks;
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "learn_dispatch");
+
+	expr_mark(rule, marks->seen, true, marks->seen);
+	expr_mark_change(rule, marks->mask, 0);
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	expr_interface(rule, DIRECTION_OUT, true, "lo");
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	expr_fib_type(rule, END_SOURCE, false, RTN_LOCAL);
+	finish_accept(compiler, rule);
+	finish_goto(compiler, rule_start(NFPROTO_INET, "learn_dispatch"), CHAIN_ASK);
+
+	put_mark_cleaning(compiler, "learn_verdict");
+}
+
+/* ---- the whole ---- */
+
+static void put_base_chains(struct batch *batch, uint16_t family, const struct base_chain *chains,
+			    size_t count) {
+	for (size_t i = 0; i < count; i++)
+		put_chain_message(batch, NFT_MSG_NEWCHAIN, family, chains[i].name, &chains[i]);
+}
+
+static void put_named_sets(struct compiler *compiler) {
+	static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+
+	for (size_t i = 0; i < compiler->ruleset->set_count; i++) {
+		const struct set *set = compiler->ruleset->sets[i];
+
+		for (size_t f = 0; f < COUNT(families); f++) {
+			char name[80];
+
+			set_name(set, families[f], name);
+			put_addr_set(compiler->batch, name, next_set_id(compiler), families[f], set->ranges,
+				     set->count);
+			names_add(&compiler->made->sets, name);
+		}
+	}
+}
+
+static void put_tables(struct compiler *compiler) {
+	struct batch *batch = compiler->batch;
+
+	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_INET);
+	put_base_chains(batch, NFPROTO_INET, base_chains, COUNT(base_chains));
+	if (compiler->options->dispatch == DISPATCH_NATIVE) {
+		put_base_chains(batch, NFPROTO_INET, queue_chains, COUNT(queue_chains));
+		return;
+	}
+	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV4);
+	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
+	put_base_chains(batch, NFPROTO_IPV4, queue_chains, COUNT(queue_chains));
+	put_base_chains(batch, NFPROTO_IPV6, queue_chains, COUNT(queue_chains));
+}
+
+static void put_flush(struct batch *batch, uint16_t family) {
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELRULE, family, 0);
+
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
+	batch_commit(batch, message);
+}
+
+/* Rules first, since they hold sets, chains and counters; a map holds chains. Base chains,
+ * lasting chains and lasting counters stay. */
+static void put_deletions(struct compiler *compiler, const struct inventory *old) {
+	struct batch *batch = compiler->batch;
+
+	put_flush(batch, NFPROTO_INET);
+	if (compiler->options->dispatch == DISPATCH_XTABLES) {
+		put_flush(batch, NFPROTO_IPV4);
+		put_flush(batch, NFPROTO_IPV6);
+	}
+	for (size_t i = 0; i < old->sets.count; i++) {
+		struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELSET, NFPROTO_INET, 0);
+
+		mnl_attr_put_strz(message, NFTA_SET_TABLE, TABLE_NAME);
+		mnl_attr_put_strz(message, NFTA_SET_NAME, old->sets.items[i]);
+		batch_commit(batch, message);
+	}
+	for (size_t i = 0; i < old->chains.count; i++)
+		put_chain_message(batch, NFT_MSG_DELCHAIN, NFPROTO_INET, old->chains.items[i], NULL);
+	for (size_t i = 0; i < old->counters.count; i++)
+		put_counter_message(batch, NFT_MSG_DELOBJ, old->counters.items[i]);
+}
+
+static void remove_table(struct batch *batch, uint16_t family) {
+	/* Deleting a table that is not there would fail the transaction. */
+	put_table(batch, NFT_MSG_NEWTABLE, family);
+	put_table(batch, NFT_MSG_DELTABLE, family);
+}
+
+static void put_removal(struct batch *batch, enum dispatch dispatch) {
+	remove_table(batch, NFPROTO_INET);
+	if (dispatch == DISPATCH_XTABLES) {
+		remove_table(batch, NFPROTO_IPV4);
+		remove_table(batch, NFPROTO_IPV6);
+	}
+}
+
+static void put_everything(struct compiler *compiler) {
+	for (size_t i = 0; i < COUNT(lasting_counters); i++)
+		put_counter(compiler, lasting_counters[i]);
+	for (size_t i = 0; i < COUNT(lasting_chains); i++)
+		put_chain(compiler, lasting_chains[i]);
+	put_named_sets(compiler);
+	put_ask_and_reject(compiler);
+	put_reassembly(compiler);
+	put_in_dispatch(compiler);
+	put_out_dispatch(compiler);
+	put_queues(compiler);
+	put_guard(compiler, DIRECTION_IN);
+	put_guard(compiler, DIRECTION_OUT);
+	put_verdict(compiler, "in_verdict", "in_guard", compiler->marks.mask);
+	put_verdict(compiler, "out_verdict", "out_guard", compiler->marks.mask & ~compiler->marks.seen);
+	put_learning(compiler);
+}
+
+void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
+		     const struct compile_options *options, const struct inventory *old,
+		     struct inventory *made) {
+	struct compiler compiler = {
+	    .batch = batch,
+	    .ruleset = ruleset,
+	    .options = options,
+	    .marks = marks_of(ruleset->settings.mark_mask),
+	    .made = made,
+	};
+
+	batch_begin(batch);
+	if (!old)
+		put_removal(batch, options->dispatch);
+	put_tables(&compiler);
+	if (old)
+		put_deletions(&compiler, old);
+	put_everything(&compiler);
+	batch_end(batch);
+}
+
+void compile_removal(struct batch *batch, enum dispatch dispatch) {
+	batch_begin(batch);
+	put_removal(batch, dispatch);
+	batch_end(batch);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ruleset -> nftables messages. No socket here, so it can be tested without a kernel.
+ */
+#ifndef SALLYPORT_KERNEL_COMPILE_H
+#define SALLYPORT_KERNEL_COMPILE_H
+
+#include <libnftnl/rule.h>
+
+#include "netlink.h"
+#include "sallyport/core/rule.h"
+#include "sallyport/kernel/install.h"
+#include "sallyport/kernel/mark.h"
+
+/* Names that a later reload has to delete. */
+struct names {
+	char **items;
+	size_t count, room;
+};
+struct inventory {
+	struct names chains, sets, counters;
+};
+void inventory_free(struct inventory *inventory);
+
+struct compile_options {
+	enum dispatch dispatch;
+	uint16_t queue_first, queue_last;
+};
+
+/* Everything that one compilation carries along. */
+struct compiler {
+	struct batch *batch;
+	const struct ruleset *ruleset;
+	const struct compile_options *options;
+	struct marks marks;
+	uint32_t sets; /* ids given so far */
+	struct inventory *made;
+};
+
+/* Appends to `batch` what turns the kernel's table into this ruleset. `old` names what an
+ * earlier ruleset left there; NULL: whatever stands under our names goes first. *made is
+ * filled with what the next reload has to delete. */
+void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
+		     const struct compile_options *options, const struct inventory *old,
+		     struct inventory *made);
+/* Appends the removal of every table of ours, there or not. */
+void compile_removal(struct batch *batch, enum dispatch dispatch);
+
+/* ---- objects.c: what the others write with ---- */
+
+struct base_chain {
+	const char *name;
+	uint32_t hook;    /* enum nf_inet_hooks */
+	int32_t priority; /* lower is earlier */
+};
+
+/* type: NFT_MSG_NEW... or NFT_MSG_DEL...; what is new may be there already. */
+void put_table(struct batch *batch, uint16_t type, uint16_t family);
+/* base NULL: a chain that others go to. */
+void put_chain_message(struct batch *batch, uint16_t type, uint16_t family, const char *name,
+		       const struct base_chain *base);
+void put_counter_message(struct batch *batch, uint16_t type, const char *name);
+
+struct nftnl_rule *rule_start(uint16_t family, const char *chain);
+/* Appends the rule to its chain and frees it. */
+void rule_finish(struct compiler *compiler, struct nftnl_rule *rule);
+void place_comment(struct nftnl_rule *rule, const struct place *place);
+/* "rule_7": the counter of rules[7], and its chain where it has one. */
+void rule_object_name(uint32_t index, char name[24]);
+uint32_t next_set_id(struct compiler *compiler);
+void put_counter(struct compiler *compiler, const char *name);
+void put_chain(struct compiler *compiler, const char *name);
+void names_add(struct names *names, const char *name);
+
+/* match.c: one rule of the file as nftables rules in `chain`, each ended by `finish`. A rule with
+ * alternatives (families, protocols, sets, interfaces) becomes several. */
+void put_rule(struct compiler *compiler, const char *chain, const struct rule *rule,
+	      void (*finish)(struct compiler *, struct nftnl_rule *, const struct rule *));
+/* The kernel's name of a named set. */
+void set_name(const struct set *set, enum family family, char name[80]);
+
+/* ports.c: the verdict map of one direction, and a chain for every rule that the kernel can settle by
+ * itself. */
+void put_ports(struct compiler *compiler, enum direction direction);
+
+#define CHAIN_ASK    "ask"
+#define CHAIN_REJECT "reject"
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nftables expressions by libnftnl. Every length given to its setters is a constant or
+ * bounded here: 1.2.4 copies without looking.
+ */
+#include "expr.h"
+
+#include <arpa/inet.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/xt_NFQUEUE.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	COMMENT_MAX = NFTNL_UDATA_COMMENT_MAXLEN,
+	TCP_FLAGS_OFFSET = 13,
+	IPV4_SOURCE = 12,
+	IPV4_DESTINATION = 16,
+	IPV6_SOURCE = 8,
+	IPV6_DESTINATION = 24,
+};
+
+static struct nftnl_expr *append(struct nftnl_rule *rule, const char *name) {
+	struct nftnl_expr *expr = nftnl_expr_alloc(name);
+
+	if (!expr)
+		abort(); /* libnftnl knows the name; so this is a few bytes of memory missing */
+	nftnl_rule_add_expr(rule, expr);
+	return expr;
+}
+
+static void load_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg) {
+	struct nftnl_expr *expr = append(rule, "meta");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, reg);
+}
+
+static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length,
+			 uint32_t reg) {
+	struct nftnl_expr *expr = append(rule, "payload");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
+}
+
+static void compare(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t length) {
+	struct nftnl_expr *expr = append(rule, "cmp");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
+	nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, data, length);
+}
+
+static void compare_range(struct nftnl_rule *rule, const void *lo, const void *hi, uint32_t length) {
+	if (memcmp(lo, hi, length) == 0) {
+		compare(rule, NFT_CMP_EQ, lo, length);
+		return;
+	}
+	compare(rule, NFT_CMP_GTE, lo, length);
+	compare(rule, NFT_CMP_LTE, hi, length);
+}
+
+static void bitwise(struct nftnl_rule *rule, const void *mask, const void * xor, uint32_t length) {
+	struct nftnl_expr *expr = append(rule, "bitwise");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, length);
+	nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask, length);
+	nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, xor, length);
+}
+
+static struct nftnl_expr *lookup(struct nftnl_rule *rule, const char *set, uint32_t set_id, bool equal) {
+	struct nftnl_expr *expr = append(rule, "lookup");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, set_id);
+	if (!equal)
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	return expr;
+}
+
+void expr_protocol(struct nftnl_rule *rule, uint8_t protocol) {
+	load_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+	compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
+void expr_family(struct nftnl_rule *rule, enum family family) {
+	uint8_t nfproto = family == FAMILY_IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
+	load_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
+	compare(rule, NFT_CMP_EQ, &nfproto, sizeof(nfproto));
+}
+
+void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name) {
+	char padded[IFNAMSIZ] = {0};
+	size_t length = strnlen(name, IFNAMSIZ - 1);
+	uint32_t compared = IFNAMSIZ;
+
+	memcpy(padded, name, length);
+	if (length > 0 && padded[length - 1] == '*')
+		compared = (uint32_t)length - 1;
+	load_meta(rule, direction == DIRECTION_IN ? NFT_META_IIFNAME : NFT_META_OIFNAME, NFT_REG_1);
+	if (compared > 0)
+		compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, compared);
+}
+
+void expr_has_input(struct nftnl_rule *rule, bool present) {
+	uint32_t none = 0;
+
+	load_meta(rule, NFT_META_IIF, NFT_REG_1);
+	compare(rule, present ? NFT_CMP_NEQ : NFT_CMP_EQ, &none, sizeof(none));
+}
+
+static void load_port(struct nftnl_rule *rule, enum end end, uint32_t reg) {
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2, reg);
+}
+
+void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range) {
+	uint16_t lo = htons(range.lo), hi = htons(range.hi);
+
+	load_port(rule, end, NFT_REG_1);
+	compare_range(rule, &lo, &hi, sizeof(lo));
+}
+
+void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id) {
+	load_port(rule, end, NFT_REG_1);
+	lookup(rule, set, set_id, true);
+}
+
+static uint32_t load_addr(struct nftnl_rule *rule, enum family family, enum end end) {
+	uint32_t length = family == FAMILY_IPV4 ? 4 : 16;
+	uint32_t offset = family == FAMILY_IPV4 ? (end == END_SOURCE ? IPV4_SOURCE : IPV4_DESTINATION)
+						: (end == END_SOURCE ? IPV6_SOURCE : IPV6_DESTINATION);
+
+	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1);
+	return length;
+}
+
+/* Where the range is a prefix: its mask. */
+static bool prefix_mask(const uint8_t *lo, const uint8_t *hi, uint32_t length, uint8_t mask[16]) {
+	bool ended = false;
+
+	for (uint32_t bit = 0; bit < length * 8; bit++) {
+		uint8_t probe = (uint8_t)(0x80 >> (bit % 8));
+		bool low = lo[bit / 8] & probe, high = hi[bit / 8] & probe;
+
+		if (bit % 8 == 0)
+			mask[bit / 8] = 0;
+		ended = ended || low != high;
+		if (!ended)
+			mask[bit / 8] |= probe;
+		else if (low || !high)
+			return false;
+	}
+	return true;
+}
+
+void expr_addr(struct nftnl_rule *rule, enum end end, const struct addr_range *range) {
+	static const uint8_t zero[16];
+	uint32_t length = load_addr(rule, addr_family(&range->lo), end);
+	const uint8_t *lo = range->lo.bytes + 16 - length, *hi = range->hi.bytes + 16 - length;
+	uint8_t mask[16];
+
+	if (memcmp(lo, hi, length) != 0 && prefix_mask(lo, hi, length, mask)) {
+		bitwise(rule, mask, zero, length);
+		compare(rule, NFT_CMP_EQ, lo, length);
+		return;
+	}
+	compare_range(rule, lo, hi, length);
+}
+
+void expr_addr_in(struct nftnl_rule *rule, enum family family, enum end end, bool equal, const char *set,
+		  uint32_t set_id) {
+	load_addr(rule, family, end);
+	lookup(rule, set, set_id, equal);
+}
+
+void expr_icmp_type(struct nftnl_rule *rule, struct port_range types) {
+	uint8_t lo = (uint8_t)types.lo, hi = (uint8_t)types.hi;
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	compare_range(rule, &lo, &hi, 1);
+}
+
+void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id) {
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	lookup(rule, set, set_id, true);
+}
+
+static void load_tcp_kind(struct nftnl_rule *rule) {
+	static const uint8_t kind = TCP_KIND, zero = 0;
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
+	bitwise(rule, &kind, &zero, 1);
+}
+
+void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags) {
+	load_tcp_kind(rule);
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &flags, 1);
+}
+
+void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set_id) {
+	load_tcp_kind(rule);
+	lookup(rule, set, set_id, false);
+}
+
+void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id) {
+	load_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+	/* The second field of a concatenation starts at the next 32-bit register. */
+	load_port(rule, END_DESTINATION, NFT_REG32_01);
+	nftnl_expr_set_u32(lookup(rule, map, map_id, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+}
+
+void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type) {
+	struct nftnl_expr *expr = append(rule, "fib");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS,
+			   end == END_SOURCE ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &type, sizeof(type));
+}
+
+void expr_mark(struct nftnl_rule *rule, uint32_t mask, bool equal, uint32_t value) {
+	static const uint32_t zero;
+
+	load_meta(rule, NFT_META_MARK, NFT_REG_1);
+	bitwise(rule, &mask, &zero, sizeof(mask));
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
+}
+
+void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set) {
+	uint32_t keep = ~(clear | set);
+	struct nftnl_expr *expr;
+
+	load_meta(rule, NFT_META_MARK, NFT_REG_1);
+	bitwise(rule, &keep, &set, sizeof(keep));
+	expr = append(rule, "meta");
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, NFT_REG_1);
+}
+
+void expr_never(struct nftnl_rule *rule) {
+	static const uint32_t zero;
+
+	load_meta(rule, NFT_META_LEN, NFT_REG_1);
+	compare(rule, NFT_CMP_EQ, &zero, sizeof(zero));
+}
+
+void expr_counter(struct nftnl_rule *rule, const char *name) {
+	struct nftnl_expr *expr = append(rule, "objref");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_OBJREF_IMM_NAME, name);
+}
+
+void expr_verdict(struct nftnl_rule *rule, int verdict) {
+	struct nftnl_expr *expr = append(rule, "immediate");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+}
+
+void expr_goto(struct nftnl_rule *rule, const char *chain) {
+	struct nftnl_expr *expr = append(rule, "immediate");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_GOTO);
+}
+
+void expr_tproxy(struct nftnl_rule *rule) {
+	uint16_t port = htons(1);
+	struct nftnl_expr *expr = append(rule, "immediate");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
+	nftnl_expr_set(expr, NFTNL_EXPR_IMM_DATA, &port, sizeof(port));
+	expr = append(rule, "tproxy");
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_FAMILY, NFPROTO_UNSPEC);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_1);
+}
+
+static void reject(struct nftnl_rule *rule, uint32_t type, uint8_t code) {
+	struct nftnl_expr *expr = append(rule, "reject");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, type);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, code);
+}
+
+void expr_reject_tcp_reset(struct nftnl_rule *rule) {
+	reject(rule, NFT_REJECT_TCP_RST, 0);
+}
+
+void expr_reject_port_unreachable(struct nftnl_rule *rule) {
+	reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH);
+}
+
+void expr_queue(struct nftnl_rule *rule, uint16_t first, uint16_t last) {
+	struct nftnl_expr *expr = append(rule, "queue");
+
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_NUM, first);
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_TOTAL, (uint16_t)(last - first + 1));
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+}
+
+void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last) {
+	/* Sizes of target data are rounded up to 8 (XT_ALIGN); libnftnl frees the buffer. */
+	enum { INFO_SIZE = (sizeof(struct xt_NFQ_info_v3) + 7) & ~7 };
+	struct nftnl_expr *expr = append(rule, "target");
+	struct xt_NFQ_info_v3 *info = calloc(1, INFO_SIZE);
+
+	if (!info)
+		abort();
+	info->queuenum = first;
+	info->queues_total = (uint16_t)(last - first + 1);
+	info->flags = NFQ_FLAG_BYPASS;
+	nftnl_expr_set_str(expr, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_TG_REV, 3);
+	nftnl_expr_set_data(expr, NFTNL_EXPR_TG_INFO, info, INFO_SIZE); /* NOLINT: owns info now */
+}
+
+void rule_comment(struct nftnl_rule *rule, const char *text) {
+	size_t length = strlen(text);
+	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(COMMENT_MAX + 2);
+
+	if (!buffer)
+		abort();
+	if (length > COMMENT_MAX - 1)
+		text += length - (COMMENT_MAX - 1);
+	nftnl_udata_put_strz(buffer, NFTNL_UDATA_RULE_COMMENT, text);
+	nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer),
+			    nftnl_udata_buf_len(buffer));
+	nftnl_udata_buf_free(buffer);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nftables expressions, appended to a rule one by one. Each works on register 1 unless it
+ * says otherwise. Names follow what `nft list ruleset` prints.
+ */
+#ifndef SALLYPORT_KERNEL_EXPR_H
+#define SALLYPORT_KERNEL_EXPR_H
+
+#include <libnftnl/rule.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/core/addr.h"
+#include "sallyport/core/packet.h"
+#include "sallyport/core/rule.h"
+
+/* The flags that say what a segment is for; a pure SYN has just SYN of these. */
+enum { TCP_KIND = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK };
+
+enum end { END_SOURCE, END_DESTINATION };
+
+/* meta l4proto P */
+void expr_protocol(struct nftnl_rule *rule, uint8_t protocol);
+/* ip|ip6: meta nfproto */
+void expr_family(struct nftnl_rule *rule, enum family family);
+/* iifname|oifname [!=] NAME, a trailing * as prefix */
+void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name);
+/* there is (not) an incoming interface: forwarded (local) at postrouting */
+void expr_has_input(struct nftnl_rule *rule, bool present);
+/* th sport|dport LO-HI; the protocol was checked before */
+void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
+/* th sport|dport @set, ip saddr|daddr [!=] @set, icmp type @set */
+void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id);
+void expr_addr(struct nftnl_rule *rule, enum end end, const struct addr_range *range);
+void expr_addr_in(struct nftnl_rule *rule, enum family family, enum end end, bool equal, const char *set,
+		  uint32_t set_id);
+/* icmp type LO-HI */
+void expr_icmp_type(struct nftnl_rule *rule, struct port_range types);
+void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id);
+/* tcp flags & TCP_KIND == (or !=) flags */
+void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags);
+/* tcp flags & TCP_KIND != @set */
+void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set_id);
+/* meta l4proto . th dport vmap @map */
+void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id);
+/* fib daddr|saddr type == (or !=) an RTN_ value */
+void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type);
+/* meta mark & mask == (or !=) value */
+void expr_mark(struct nftnl_rule *rule, uint32_t mask, bool equal, uint32_t value);
+/* meta mark set meta mark & ~clear | set */
+void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
+/* meta length 0: never true */
+void expr_never(struct nftnl_rule *rule);
+/* counter name "NAME" */
+void expr_counter(struct nftnl_rule *rule, const char *name);
+/* accept, drop: NF_ACCEPT, NF_DROP */
+void expr_verdict(struct nftnl_rule *rule, int verdict);
+void expr_goto(struct nftnl_rule *rule, const char *chain);
+/* tproxy to :1 */
+void expr_tproxy(struct nftnl_rule *rule);
+void expr_reject_tcp_reset(struct nftnl_rule *rule);
+void expr_reject_port_unreachable(struct nftnl_rule *rule);
+/* queue num FIRST-LAST bypass */
+void expr_queue(struct nftnl_rule *rule, uint16_t first, uint16_t last);
+/* The xtables target for the same; only in tables of family ip and ip6. */
+void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last);
+
+/* comment "TEXT"; longer than 127 bytes: the front is cut, since the line number stands at the end. */
+void rule_comment(struct nftnl_rule *rule, const char *text);
+
+#endif

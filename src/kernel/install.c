@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Puts a compiled ruleset into the kernel, and notices when somebody takes it out.
+ */
+#include "sallyport/kernel/install.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libnftnl/common.h>
+#include <libnftnl/object.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compile.h"
+#include "expr.h"
+#include "sets.h"
+
+#define PROBE_TABLE "sallyport_probe"
+
+struct install {
+	struct mnl_socket *socket; /* transactions and dumps */
+	struct mnl_socket *watch;  /* events */
+	struct compile_options options;
+	bool standing; /* `inventory` is what stands in the kernel */
+	struct inventory inventory;
+};
+
+const char *dispatch_name(enum dispatch dispatch) {
+	return dispatch == DISPATCH_NATIVE ? "native" : "xtables";
+}
+
+/* ---- which dispatch the kernel has ---- */
+
+static void probe_table(struct batch *batch, uint16_t type) {
+	struct nlmsghdr *message =
+	    batch_message(batch, type, NFPROTO_INET, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
+
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, PROBE_TABLE);
+	batch_commit(batch, message);
+}
+
+/* A table that comes and goes in one transaction, with one queue rule in a chain that no hook
+ * calls. */
+static void compile_probe(struct batch *batch, struct compiler *compiler) {
+	struct nlmsghdr *message;
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "probe");
+
+	batch_begin(batch);
+	probe_table(batch, NFT_MSG_NEWTABLE);
+	message = batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, PROBE_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "probe");
+	batch_commit(batch, message);
+	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, PROBE_TABLE);
+	expr_queue(rule, compiler->options->queue_first, compiler->options->queue_last);
+	rule_finish(compiler, rule);
+	probe_table(batch, NFT_MSG_DELTABLE);
+	batch_end(batch);
+}
+
+static bool find_dispatch(struct install *install, struct error *err) {
+	struct batch batch;
+	struct compiler compiler = {.batch = &batch, .options = &install->options};
+	int code;
+	bool native;
+
+	compile_probe(&batch, &compiler);
+	native = batch_send(&batch, install->socket, &code, err);
+	batch_free(&batch);
+	/* ENOENT: no such expression; anything else is a failure of its own. */
+	if (!native && code != ENOENT && code != EOPNOTSUPP)
+		return false;
+	install->options.dispatch = native ? DISPATCH_NATIVE : DISPATCH_XTABLES;
+	return true;
+}
+
+/* ---- open, close ---- */
+
+static bool watch_open(struct install *install, struct error *err) {
+	int group = NFNLGRP_NFTABLES;
+
+	install->watch = nft_socket_open(err);
+	if (!install->watch)
+		return false;
+	if (mnl_socket_setsockopt(install->watch, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return error_set(err, "cannot watch nftables: %s", strerror(errno));
+	return true;
+}
+
+struct install *install_open(uint16_t queue_first, uint16_t queue_last, struct error *err) {
+	struct install *install = calloc(1, sizeof(*install));
+
+	if (!install) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	install->options.queue_first = queue_first;
+	install->options.queue_last = queue_last;
+	install->socket = nft_socket_open(err);
+	if (install->socket && find_dispatch(install, err) && watch_open(install, err))
+		return install;
+	install_close(install);
+	return NULL;
+}
+
+void install_close(struct install *install) {
+	if (!install)
+		return;
+	if (install->socket)
+		mnl_socket_close(install->socket);
+	if (install->watch)
+		mnl_socket_close(install->watch);
+	inventory_free(&install->inventory);
+	free(install);
+}
+
+enum dispatch install_dispatch(const struct install *install) {
+	return install->options.dispatch;
+}
+
+/* ---- install, remove ---- */
+
+static int take_note(const struct nlmsghdr *message, void *context) {
+	(void)message;
+	*(bool *)context = true;
+	return MNL_CB_OK;
+}
+
+/* Whether `inet sallyport` stands in the kernel. */
+static bool table_stands(struct install *install) {
+	char buffer[1024];
+	struct error unread;
+	bool found = false;
+	struct nlmsghdr *request =
+	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETTABLE, NFPROTO_INET, NLM_F_ACK, 1);
+
+	mnl_attr_put_strz(request, NFTA_TABLE_NAME, TABLE_NAME);
+	return nft_dump(install->socket, request, take_note, &found, &unread) && found;
+}
+
+bool install_ruleset(struct install *install, const struct ruleset *ruleset, struct error *err) {
+	struct inventory made = {0};
+	struct batch batch;
+	int code;
+	bool done;
+
+	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
+			&made);
+	done = batch_send(&batch, install->socket, &code, err);
+	batch_free(&batch);
+	if (done && !table_stands(install))
+		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME
+				      " is not there; is another program removing it?");
+	if (!done) {
+		inventory_free(&made);
+		return false;
+	}
+	inventory_free(&install->inventory);
+	install->inventory = made;
+	install->standing = true;
+	return true;
+}
+
+bool install_remove(struct install *install, struct error *err) {
+	struct batch batch;
+	int code;
+	bool done;
+
+	compile_removal(&batch, install->options.dispatch);
+	done = batch_send(&batch, install->socket, &code, err);
+	batch_free(&batch);
+	if (done)
+		install->standing = false;
+	return done;
+}
+
+/* ---- counters ---- */
+
+struct counter_walk {
+	struct kernel_counter *counters;
+	size_t count, max;
+};
+
+static int read_counter(const struct nlmsghdr *message, void *context) {
+	struct counter_walk *walk = context;
+	struct nftnl_obj *object = nftnl_obj_alloc();
+	const char *name;
+
+	if (!object)
+		return MNL_CB_ERROR;
+	if (walk->count < walk->max && nftnl_obj_nlmsg_parse(message, object) == 0 &&
+	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
+	    (name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME)) != NULL) {
+		struct kernel_counter *counter = &walk->counters[walk->count++];
+
+		strncpy(counter->name, name, sizeof(counter->name) - 1);
+		counter->name[sizeof(counter->name) - 1] = '\0';
+		counter->packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
+		counter->bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES);
+	}
+	nftnl_obj_free(object);
+	return MNL_CB_OK;
+}
+
+int install_counters(struct install *install, struct kernel_counter *counters, size_t max,
+		     struct error *err) {
+	char buffer[1024];
+	struct counter_walk walk = {counters, 0, max};
+	struct nlmsghdr *request = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETOBJ, NFPROTO_INET, NLM_F_DUMP, 1);
+
+	mnl_attr_put_strz(request, NFTA_OBJ_TABLE, TABLE_NAME);
+	mnl_attr_put_u32(request, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	return nft_dump(install->socket, request, read_counter, &walk, err) ? (int)walk.count : -1;
+}
+
+/* ---- watching ---- */
+
+int install_watch_fd(const struct install *install) {
+	return mnl_socket_get_fd(install->watch);
+}
+
+/* True for an event that is about a table of ours and was not caused by us. */
+static bool is_foreign_change(const struct install *install, const struct nlmsghdr *message) {
+	const struct nlattr *attribute;
+
+	if (message->nlmsg_pid == mnl_socket_get_portid(install->socket))
+		return false;
+	switch (message->nlmsg_type & 0xff) {
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_NEWRULE:
+		break;
+	default:
+		return false;
+	}
+	/* The table's name is attribute 1 of all four. */
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME &&
+		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
+			return strcmp(mnl_attr_get_str(attribute), TABLE_NAME) == 0;
+	}
+	return false;
+}
+
+bool install_was_removed(struct install *install) {
+	char buffer[65536];
+	bool foreign = false;
+	bool lost = false;
+
+	for (;;) {
+		ssize_t length = recv(install_watch_fd(install), buffer, sizeof(buffer), MSG_DONTWAIT);
+		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
+		int left = (int)length;
+
+		if (length < 0 && errno == ENOBUFS)
+			lost = true;
+		else if (length < 0 && errno != EINTR)
+			break;
+		for (; length > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+			foreign = foreign || is_foreign_change(install, message);
+	}
+	if (!foreign && (!lost || table_stands(install)))
+		return false;
+	/* What is left of the table is unknown now: the next install starts from nothing. */
+	if (install->standing)
+		install->standing = false;
+	return true;
+}

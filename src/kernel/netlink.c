@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The kernel takes a transaction as one datagram and answers while sendmsg runs
+ * (net/netfilter/nfnetlink.c, nfnetlink_rcv_batch): after it, every error is already
+ * waiting to be read, and silence means success.
+ */
+#include "netlink.h"
+
+#include <errno.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { FIRST_ROOM = 4 * BATCH_MESSAGE_MAX, SEND_SLACK = 64 * 1024 };
+
+static bool batch_reserve(struct batch *batch) {
+	uint8_t *bytes;
+	size_t room = batch->room ? batch->room : FIRST_ROOM;
+
+	if (batch->room - batch->length >= BATCH_MESSAGE_MAX)
+		return true;
+	while (room - batch->length < BATCH_MESSAGE_MAX)
+		room *= 2;
+	bytes = realloc(batch->bytes, room);
+	if (!bytes) {
+		batch->failed = true;
+		batch->length = 0; /* what stands is scrap now; its room takes what follows */
+		return batch->bytes != NULL;
+	}
+	batch->bytes = bytes;
+	batch->room = room;
+	return true;
+}
+
+void batch_begin(struct batch *batch) {
+	*batch = (struct batch){0};
+	if (!batch_reserve(batch))
+		abort(); /* half a megabyte at start-up */
+	batch_commit(batch, nftnl_batch_begin((char *)batch->bytes, ++batch->sequence));
+}
+
+void batch_end(struct batch *batch) {
+	batch_reserve(batch);
+	batch_commit(batch, nftnl_batch_end((char *)batch->bytes + batch->length, ++batch->sequence));
+}
+
+struct nlmsghdr *batch_message(struct batch *batch, uint16_t type, uint16_t family, uint16_t flags) {
+	batch_reserve(batch);
+	return nftnl_nlmsg_build_hdr((char *)batch->bytes + batch->length, type, family, flags,
+				     ++batch->sequence);
+}
+
+void batch_commit(struct batch *batch, const struct nlmsghdr *message) {
+	batch->length += MNL_ALIGN(message->nlmsg_len);
+}
+
+void batch_free(struct batch *batch) {
+	free(batch->bytes);
+	*batch = (struct batch){0};
+}
+
+struct mnl_socket *nft_socket_open(struct error *err) {
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+
+	if (socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0)
+		return socket;
+	error_set(err, "cannot open a netfilter netlink socket: %s", strerror(errno));
+	if (socket)
+		mnl_socket_close(socket);
+	return NULL;
+}
+
+static bool allow_size(int fd, size_t length) {
+	int size = (int)(length + SEND_SLACK);
+	int room;
+	socklen_t room_length = sizeof(room);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &room_length) == 0 && room / 2 >= size)
+		return true;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == 0 ||
+	       setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0;
+}
+
+/* The first error that waits on the socket, 0 for none. *sequence: the message it is about. */
+static int first_error(struct mnl_socket *socket, uint32_t *sequence) {
+	char buffer[16384];
+	int code = 0;
+
+	for (;;) {
+		ssize_t length = recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT);
+		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
+		int left = (int)length;
+
+		if (length < 0 && errno == ENOBUFS) {
+			code = code ? code : ENOBUFS;
+			continue;
+		}
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length <= 0)
+			return code;
+		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+			const struct nlmsgerr *report = mnl_nlmsg_get_payload(message);
+
+			if (message->nlmsg_type != NLMSG_ERROR ||
+			    mnl_nlmsg_get_payload_len(message) < sizeof(*report) || report->error == 0 ||
+			    code)
+				continue;
+			code = -report->error;
+			*sequence = report->msg.nlmsg_seq;
+		}
+	}
+}
+
+static bool explain_refusal(int code, uint32_t sequence, const struct batch *batch, struct error *err) {
+	if (code == EPERM)
+		return error_set(err, "nftables refused: no permission; run as root or with CAP_NET_ADMIN");
+	if (code == EMSGSIZE)
+		return error_set(err, "nftables refused a ruleset of %zu bytes: over the socket's limit",
+				 batch->length);
+	return error_set(err, "nftables refused: %s (message %u of %u); is the kernel's nf_tables complete?",
+			 strerror(code), sequence, batch->sequence);
+}
+
+bool batch_send(struct batch *batch, struct mnl_socket *socket, int *code, struct error *err) {
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int fd = mnl_socket_get_fd(socket);
+	uint32_t sequence = 0;
+	ssize_t sent;
+
+	*code = 0;
+	if (batch->failed || batch->length > INT32_MAX - SEND_SLACK)
+		return error_set(err, "out of memory for the kernel's ruleset");
+	if (!allow_size(fd, batch->length))
+		return error_set(err, "cannot send %zu bytes to nftables: %s", batch->length,
+				 strerror(errno));
+	do
+		sent = sendto(fd, batch->bytes, batch->length, 0, (struct sockaddr *)&kernel, sizeof(kernel));
+	while (sent < 0 && errno == EINTR);
+
+	*code = sent < 0 ? errno : first_error(socket, &sequence);
+	return *code == 0 || explain_refusal(*code, sequence, batch, err);
+}
+
+bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see, void *context,
+	      struct error *err) {
+	size_t room = (size_t)256 * 1024;
+	char *buffer = malloc(room);
+	int more = MNL_CB_OK;
+
+	if (!buffer)
+		return error_set(err, "out of memory");
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		more = MNL_CB_ERROR;
+	while (more > MNL_CB_STOP) {
+		ssize_t length = mnl_socket_recvfrom(socket, buffer, room);
+
+		if (length < 0 && errno == EINTR)
+			continue;
+		more = length < 0 ? MNL_CB_ERROR
+				  : mnl_cb_run(buffer, (size_t)length, request->nlmsg_seq,
+					       mnl_socket_get_portid(socket), see, context);
+	}
+	free(buffer);
+	if (more == MNL_CB_ERROR)
+		return error_set(err, "cannot read from nftables: %s", strerror(errno));
+	return true;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Sets as the kernel wants them: an interval of one field is two elements, its start and
+ * the first value behind its end, flagged (net/netfilter/nft_set_rbtree.c); an interval of
+ * a concatenation is one element with two keys (nft_set_pipapo.c).
+ */
+#include "sets.h"
+
+#include <arpa/inet.h>
+#include <libnftnl/set.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A netlink attribute is at most 64 KiB, so a list of elements is cut here. */
+enum { ELEMENTS_MAX = 60000, TYPE_BITS = 6, TYPE_INET_PROTO = 12, FIELD = 4 };
+
+struct elements {
+	struct batch *batch;
+	const char *set;
+	uint32_t id;
+	struct nlmsghdr *message;
+	struct nlattr *list;
+};
+
+static void elements_start(struct elements *elements) {
+	elements->message = batch_message(elements->batch, NFT_MSG_NEWSETELEM, NFPROTO_INET, NLM_F_CREATE);
+	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_SET, elements->set);
+	mnl_attr_put_u32(elements->message, NFTA_SET_ELEM_LIST_SET_ID, htonl(elements->id));
+	elements->list = mnl_attr_nest_start(elements->message, NFTA_SET_ELEM_LIST_ELEMENTS);
+}
+
+static void elements_finish(struct elements *elements) {
+	if (!elements->message)
+		return;
+	mnl_attr_nest_end(elements->message, elements->list);
+	batch_commit(elements->batch, elements->message);
+	elements->message = NULL;
+}
+
+static struct nlattr *element_start(struct elements *elements) {
+	if (elements->message && elements->message->nlmsg_len > ELEMENTS_MAX)
+		elements_finish(elements);
+	if (!elements->message)
+		elements_start(elements);
+	return mnl_attr_nest_start(elements->message, NFTA_LIST_ELEM);
+}
+
+static void put_key(struct elements *elements, uint16_t type, const void *key, size_t length) {
+	struct nlattr *nest = mnl_attr_nest_start(elements->message, type);
+
+	mnl_attr_put(elements->message, NFTA_DATA_VALUE, length, key);
+	mnl_attr_nest_end(elements->message, nest);
+}
+
+static void put_element(struct elements *elements, const void *key, size_t length, uint32_t flags) {
+	struct nlattr *element = element_start(elements);
+
+	put_key(elements, NFTA_SET_ELEM_KEY, key, length);
+	if (flags)
+		mnl_attr_put_u32(elements->message, NFTA_SET_ELEM_FLAGS, htonl(flags));
+	mnl_attr_nest_end(elements->message, element);
+}
+
+/* Adds one to a big-endian number; false: it wrapped to zero. */
+static bool increment(uint8_t *bytes, size_t length) {
+	while (length-- > 0)
+		if (++bytes[length] != 0)
+			return true;
+	return false;
+}
+
+static void put_interval(struct elements *elements, const uint8_t *lo, const uint8_t *hi, size_t length) {
+	uint8_t behind[16];
+
+	put_element(elements, lo, length, 0);
+	memcpy(behind, hi, length);
+	if (increment(behind, length))
+		put_element(elements, behind, length, NFT_SET_ELEM_INTERVAL_END);
+}
+
+static struct nftnl_set *new_set(const char *name, uint32_t id, uint32_t type, uint32_t key_length,
+				 uint32_t flags) {
+	struct nftnl_set *set = nftnl_set_alloc();
+
+	if (!set)
+		abort();
+	nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, type);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_length);
+	if (strcmp(name, ANONYMOUS_NAME) == 0)
+		flags |= NFT_SET_ANONYMOUS | NFT_SET_CONSTANT;
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, flags);
+	return set;
+}
+
+static void put_set(struct batch *batch, struct nftnl_set *set) {
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_NEWSET, NFPROTO_INET, NLM_F_CREATE);
+
+	nftnl_set_nlmsg_build_payload(message, set);
+	batch_commit(batch, message);
+	nftnl_set_free(set);
+}
+
+void put_addr_set(struct batch *batch, const char *name, uint32_t id, enum family family,
+		  const struct addr_range *ranges, size_t count) {
+	size_t length = family == FAMILY_IPV4 ? 4 : 16;
+	struct elements elements = {.batch = batch, .set = name, .id = id};
+
+	put_set(batch, new_set(name, id, family == FAMILY_IPV4 ? SET_IPV4 : SET_IPV6, (uint32_t)length,
+			       NFT_SET_INTERVAL));
+	for (size_t i = 0; i < count; i++)
+		if (addr_family(&ranges[i].lo) == family)
+			put_interval(&elements, ranges[i].lo.bytes + 16 - length,
+				     ranges[i].hi.bytes + 16 - length, length);
+	elements_finish(&elements);
+}
+
+void put_port_set(struct batch *batch, uint32_t id, const struct port_range *ranges, size_t count) {
+	struct elements elements = {.batch = batch, .set = ANONYMOUS_NAME, .id = id};
+
+	put_set(batch, new_set(ANONYMOUS_NAME, id, SET_SERVICE, 2, NFT_SET_INTERVAL));
+	for (size_t i = 0; i < count; i++) {
+		uint16_t lo = htons(ranges[i].lo), hi = htons(ranges[i].hi);
+
+		put_interval(&elements, (uint8_t *)&lo, (uint8_t *)&hi, sizeof(lo));
+	}
+	elements_finish(&elements);
+}
+
+void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *types, size_t count) {
+	struct elements elements = {.batch = batch, .set = ANONYMOUS_NAME, .id = id};
+
+	put_set(batch, new_set(ANONYMOUS_NAME, id, SET_ICMP_TYPE, 1, NFT_SET_INTERVAL));
+	for (size_t i = 0; i < count; i++) {
+		uint8_t lo = (uint8_t)types[i].lo, hi = (uint8_t)types[i].hi;
+
+		put_interval(&elements, &lo, &hi, 1);
+	}
+	elements_finish(&elements);
+}
+
+void put_flag_set(struct batch *batch, uint32_t id, const uint8_t *flags, size_t count) {
+	struct elements elements = {.batch = batch, .set = ANONYMOUS_NAME, .id = id};
+
+	put_set(batch, new_set(ANONYMOUS_NAME, id, SET_TCP_FLAG, 1, 0));
+	for (size_t i = 0; i < count; i++)
+		put_element(&elements, &flags[i], 1, 0);
+	elements_finish(&elements);
+}
+
+static void put_goto(struct elements *elements, const char *chain) {
+	struct nlattr *data = mnl_attr_nest_start(elements->message, NFTA_SET_ELEM_DATA);
+	struct nlattr *verdict = mnl_attr_nest_start(elements->message, NFTA_DATA_VERDICT);
+
+	mnl_attr_put_u32(elements->message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+	mnl_attr_put_strz(elements->message, NFTA_VERDICT_CHAIN, chain);
+	mnl_attr_nest_end(elements->message, verdict);
+	mnl_attr_nest_end(elements->message, data);
+}
+
+static void put_port_target(struct elements *elements, const struct port_target *target) {
+	struct nlattr *element = element_start(elements);
+	uint8_t lo[2 * FIELD] = {target->protocol}, hi[2 * FIELD] = {target->protocol};
+	uint16_t low = htons(target->ports.lo), high = htons(target->ports.hi);
+
+	memcpy(lo + FIELD, &low, sizeof(low));
+	memcpy(hi + FIELD, &high, sizeof(high));
+	put_key(elements, NFTA_SET_ELEM_KEY, lo, sizeof(lo));
+	put_key(elements, NFTA_SET_ELEM_KEY_END, hi, sizeof(hi));
+	put_goto(elements, target->chain);
+	mnl_attr_nest_end(elements->message, element);
+}
+
+void put_port_map(struct batch *batch, const char *name, uint32_t id, const struct port_target *targets,
+		  size_t count) {
+	static const uint8_t field_lengths[] = {1, 2};
+	struct elements elements = {.batch = batch, .set = name, .id = id};
+	struct nftnl_set *map = new_set(name, id, (TYPE_INET_PROTO << TYPE_BITS) | SET_SERVICE, 2 * FIELD,
+					NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT);
+
+	nftnl_set_set_u32(map, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	nftnl_set_set_data(map, NFTNL_SET_DESC_CONCAT, field_lengths, sizeof(field_lengths));
+	put_set(batch, map);
+	for (size_t i = 0; i < count; i++)
+		put_port_target(&elements, &targets[i]);
+	elements_finish(&elements);
+}
