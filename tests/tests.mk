@@ -1,24 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Tests. Unit tests: tests/unit/*/test_*.c, a cmocka program each, linked with every
-# library but a main, built with ASan and UBSan.
+# Tests. Unit tests: tests/unit/*/test_*.c, a cmocka program each, linked with every library but
+# a main, built with ASan and UBSan. Those of the table and of the threads run under TSan too.
 
-UNIT_SRC := $(wildcard tests/unit/*/test_*.c)
-UNIT_BIN := $(patsubst tests/unit/%.c,build/debug/unit/%,$(UNIT_SRC))
+UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
 UNIT_HELP := $(wildcard tests/unit/*.c)
+TSAN_SRC  := $(wildcard tests/unit/core/test_table.c tests/unit/core/test_filter.c tests/unit/daemon/test_*.c)
 
 ifeq ($(MODE),release)
-.PHONY: check-unit
+
+.PHONY: check check-unit check-tsan help
+check: deps-check
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory check-unit check-tsan check-e2e
+
 check-unit:
+	$(Q)$(MAKE) --no-print-directory MODE=debug -j2 unit-build
 	$(Q)$(MAKE) --no-print-directory MODE=debug unit-run
+
+check-tsan:
+	$(Q)$(MAKE) --no-print-directory MODE=tsan UNIT_ONLY="$(TSAN_SRC)" -j2 unit-build
+	$(Q)$(MAKE) --no-print-directory MODE=tsan UNIT_ONLY="$(TSAN_SRC)" unit-run
+
+help:
+	@echo 'make              build/sallyportd and build/sallyport (MODE=debug: ASan and UBSan; V=1: commands)'
+	@echo 'make demo         the main job on a scratch network'
+	@echo 'make check        all tests that need no guest    make check-vm   tests in a booted Debian guest'
+	@echo 'make check-unit   make check-tsan   make check-e2e   make fuzz   make lint'
+	@echo 'make deps         installs what building and testing need'
+	@echo 'make install      PREFIX, DESTDIR   make uninstall'
+
 else
-.PHONY: unit-run
-unit-run: $(patsubst tests/unit/%.c,$(B)/unit/%,$(if $(UNIT_ONLY),$(UNIT_ONLY),$(UNIT_SRC)))
+
+UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(if $(UNIT_ONLY),$(UNIT_ONLY),$(UNIT_SRC)))
+
+.PHONY: unit-build unit-run
+unit-build: $(UNIT_BIN)
+unit-run: $(UNIT_BIN)
 	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
 
+# The daemon and the CLI under test are linked into a program too: tests/e2e runs them.
 $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
              $(B)/libdaemon.a $(B)/libcli.a $(B)/libkernel.a $(B)/libhost.a $(B)/libcore.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,$(KERNEL_PKGS) $(DAEMON_PKGS) cmocka) -lpthread
-.PRECIOUS: $(B)/tests/unit/%.o
+.PRECIOUS: $(B)/tests/unit/%.o $(B)/tests/unit/core/%.o
+
 endif
+
+# Programs that measure and that tests use.
+BENCH_BIN := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
+.PHONY: bench-programs
+bench-programs: $(BENCH_BIN)
+build/bench/%: tests/bench/%.c $(B)/libcore.a
+	$(say) LINK $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MF build/bench/$*.d $(LDFLAGS_ALL) -o $@ $< $(B)/libcore.a \
+	  $(call pkg_libs,libmnl libnetfilter_queue) -lpthread
+
+# Fuzzers by clang's libFuzzer; FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 60
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
+.PHONY: fuzz
+fuzz: $(FUZZ_BIN)
+	$(Q)for f in $(patsubst build/fuzz/%,%,$^); do \
+	  echo "== $$f"; mkdir -p build/fuzz/found/$$f tests/fuzz/corpus/$$f; \
+	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	    build/fuzz/found/$$f tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log || { tail -n 40 build/fuzz/$$f.log; exit 1; }; \
+	  grep -E '^(stat::number_of_executed_units|#[0-9]+.*DONE)' build/fuzz/$$f.log; done
+build/fuzz/%: tests/fuzz/%.c $(wildcard tests/unit/*.c) $(call src,core)
+	$(say) FUZZ $@
+	$(Q)mkdir -p $(@D)
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(CPPFLAGS_ALL) -std=gnu11 \
+	  -Itests/unit -o $@ $^ -lpthread
