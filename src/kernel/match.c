@@ -195,9 +195,15 @@ static void choose_to(struct compiler *compiler, struct choice *choice) {
 	choose_addr(compiler, choice, &choice->rule->to, &choice->to, choose_interface);
 }
 
+static bool names_ports(const struct rule *rule) {
+	return rule->from_ports.count > 0 || rule->to_ports.count > 0;
+}
+
 static void choose_families(struct compiler *compiler, struct choice *choice) {
 	const struct rule *rule = choice->rule;
 
+	if (names_ports(rule) && !has_ports(choice->protocol))
+		return; /* asks for ports that the protocol has not: never matches */
 	if (addr_list_is_any(&rule->from) && addr_list_is_any(&rule->to)) {
 		choice->family = NO_FAMILY;
 		choose_interface(compiler, choice);
@@ -231,7 +237,7 @@ static void choose_any_protocol(struct compiler *compiler, struct choice *choice
 	static const int with_ports[] = {PROTOCOL_TCP, PROTOCOL_UDP};
 
 	choice->ports = (struct port_list){0};
-	if (choice->rule->from_ports.count == 0 && choice->rule->to_ports.count == 0) {
+	if (!names_ports(choice->rule)) {
 		choice->protocol = -1;
 		choose_families(compiler, choice);
 		return;

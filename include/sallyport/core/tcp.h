@@ -30,8 +30,9 @@ struct tcp_side {
 	uint32_t end;     /* highest sequence number sent, plus one */
 	uint32_t max_end; /* highest that the other side's window let it send */
 	uint32_t max_window; /* largest window it advertised, scaled; >= 1 */
-	uint8_t scale;    /* its window scale, 0 where none was agreed */
-	uint8_t flags;    /* private to tcp.c */
+	uint16_t early;   /* bytes sent after its SYN before that was acknowledged (RFC 7413) */
+	uint8_t scale;    /* its window scale; holds only where both sides offered one */
+	uint8_t flags;    /* enum side_flag, private to tcp*.c */
 };
 
 struct tcp_track {
@@ -47,23 +48,25 @@ void tcp_open(struct tcp_track *track, const struct tcp_segment *syn);
  * The scale is unknown, so the window check of such a connection stays wide. */
 void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
 
-/* Packets passed unseen: takes the segment as it is, learns the windows again and keeps
- * what is known of FINs. False: it taught nothing (SYN and RST), the next one must. */
+/* Packets passed unseen: learns the windows again from this segment, so that tcp_step will
+ * pass it, and keeps what is known of FINs. False: a SYN or RST, which teaches nothing; the
+ * next segment must. */
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
                  enum side side);
 
 /* Judges one segment of an open connection. REASON_NONE: it fits; *state and *track
  * are advanced. DROP_STATE or DROP_WINDOW: nothing is changed.
- * An RST moves to CLOSED where its sequence number is in the window; the local stack
- * judges whether it is exact (RFC 5961 section 3), so CLOSED still passes segments
- * that fit: a challenge ACK and what follows it lead back to the state before where
- * data flows on both sides again.
- * A SYN on TIME_WAIT or CLOSED is not judged here: see tcp_reopens. */
+ * An RST moves to CLOSED where its sequence number is in the window. The receiving stack
+ * judges whether it is exact (RFC 5961 section 3), so CLOSED still passes segments that
+ * fit, and goes back to the state before it when the connection turns out to live: after a
+ * guess inside the window as soon as the side that got the RST speaks (its challenge ACK),
+ * after an RST right at the end of what its side had sent when both sides speak.
+ * A SYN that starts a new connection is not judged here: see tcp_reopens. */
 enum reason tcp_step(enum tcp_state *state, struct tcp_track *track,
                      const struct tcp_segment *segment, enum side side);
 
 /* True where a pure SYN by `side` starts a new connection on the same 4-tuple:
- * TIME_WAIT and CLOSED, or SYN_SENT again by the opener with another ISN. */
+ * TIME_WAIT, CLOSED by an exact RST, or SYN_SENT again by the opener with another ISN. */
 bool tcp_reopens(enum tcp_state state, const struct tcp_track *track,
                  const struct tcp_segment *segment, enum side side);
 

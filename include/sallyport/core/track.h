@@ -61,8 +61,8 @@ struct tracker {
 	/* As tcp_step. */
 	enum reason (*step)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
 	                    enum side side);
-	/* Packets may have passed unseen: takes this one as it is. Never refuses. */
-	void (*relearn)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
+	/* As tcp_relearn. */
+	bool (*relearn)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
 	                enum side side);
 	/* As tcp_reopens. */
 	bool (*reopens)(uint8_t state, const struct tcp_track *track, const struct packet *packet,

@@ -21,8 +21,8 @@ enum log_kind {
 	LOG_GUARD,      /* the kernel decided without us */
 	LOG_REINSTALLED,
 	LOG_KILLED, /* connections removed on request */
-	LOG_WARNING,
-	LOG_FAILURE,
+	LOG_PROBLEM,
+	LOG_FAILED,
 	LOG_KINDS
 };
 
