@@ -85,7 +85,7 @@ $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' 2>/dev/null)
 
 include tests/tests.mk
 include tests/install.mk

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What touches the system: the packages that building and testing need, and where
+# `make install` puts things.
+
+.PHONY: deps deps-build deps-demo deps-check deps-lint deps-fuzz deps-vm
+deps:
+	$(Q)tests/deps.sh build test lint fuzz vm
+deps-build:
+	$(Q)tests/deps.sh build
+deps-demo:
+	$(Q)tests/deps.sh build demo
+deps-check:
+	$(Q)tests/deps.sh build demo test
+deps-lint:
+	$(Q)tests/deps.sh build lint
+deps-fuzz:
+	$(Q)tests/deps.sh build fuzz
+deps-vm:
+	$(Q)tests/deps.sh build vm
+
+MAN8 = $(wildcard doc/*.8)
+MAN5 = $(wildcard doc/*.5)
+EXAMPLES = $(wildcard rules/examples/*.rules)
+# The files name the usual places; another PREFIX or SYSCONFDIR is written in on the way.
+place = sed -e 's,/usr/sbin/sally,$(SBINDIR)/sally,g' -e 's,/etc/sallyport,$(SYSCONFDIR)/sallyport,g' \
+            -e 's,/usr/share/doc/sallyport,$(DOCDIR),g'
+# Only where the files go to the running system, not into a package's tree.
+live = $(if $(DESTDIR),false,test -d /run/systemd/system)
+
+.PHONY: install uninstall
+install: all
+	$(say) INST $(DESTDIR)$(PREFIX)
+	$(Q)install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)/examples \
+	  $(DESTDIR)$(SYSCONFDIR)/sallyport
+	$(Q)install -m 755 $(B)/sallyportd $(B)/sallyport $(DESTDIR)$(SBINDIR)
+	$(Q)$(place) systemd/sallyport.service | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sallyport.service
+	$(Q)install -m 644 systemd/sallyport.sysusers $(DESTDIR)$(SYSUSERSDIR)/sallyport.conf
+	$(Q)test -z "$(MAN8)" || install -m 644 $(MAN8) $(DESTDIR)$(MANDIR)/man8
+	$(Q)test -z "$(MAN5)" || install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
+	$(Q)install -m 644 $(EXAMPLES) $(DESTDIR)$(DOCDIR)/examples
+	$(Q)test ! -e doc/completion/sallyport || \
+	  install -D -m 644 doc/completion/sallyport $(DESTDIR)$(COMPLETIONDIR)/sallyport
+	$(Q)test -e $(DESTDIR)$(SYSCONFDIR)/sallyport/sallyport.rules || $(place) rules/sallyport.rules | \
+	  install -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/sallyport/sallyport.rules
+	$(Q)if $(live); then systemd-sysusers sallyport.conf && systemctl daemon-reload; fi
+
+# The rules stay: they are the administrator's.
+uninstall:
+	$(say) UNIN $(DESTDIR)$(PREFIX)
+	$(Q)if $(live); then systemctl disable --now sallyport.service || :; fi
+	$(Q)rm -f $(DESTDIR)$(SBINDIR)/sallyportd $(DESTDIR)$(SBINDIR)/sallyport \
+	  $(DESTDIR)$(UNITDIR)/sallyport.service $(DESTDIR)$(SYSUSERSDIR)/sallyport.conf \
+	  $(DESTDIR)$(COMPLETIONDIR)/sallyport \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8))) \
+	  $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5)))
+	$(Q)rm -rf $(DESTDIR)$(DOCDIR)/examples
+	$(Q)rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null || :
+	$(Q)if $(live); then systemctl daemon-reload; fi
+
+include tests/vm/vm.mk

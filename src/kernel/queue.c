@@ -35,6 +35,14 @@ const struct queue_options queue_defaults = {
     .receive_buffer = 16U << 20,
 };
 
+/* Packets one after the other that get one and the same answer. */
+struct run {
+	uint32_t last_id, count;
+	int verdict; /* NF_ACCEPT, NF_DROP */
+	bool with_mark;
+	uint32_t mark;
+};
+
 struct queue {
 	struct mnl_socket *socket;
 	uint16_t number;
@@ -42,6 +50,8 @@ struct queue {
 	struct mmsghdr headers[QUEUE_BATCH];
 	struct iovec vectors[QUEUE_BATCH];
 	uint8_t *messages; /* QUEUE_BATCH times message_size */
+	struct run run;
+	bool one_by_one; /* a packet whose id is unknown stays open: no batch verdict may touch it */
 	size_t verdict_bytes;
 	_Alignas(8) uint8_t verdicts[QUEUE_BATCH * VERDICT_ROOM];
 };
@@ -152,17 +162,39 @@ void queue_close(struct queue *queue) {
 	free(queue);
 }
 
-static void put_verdict(struct queue *queue, uint32_t id, int verdict, bool with_mark, uint32_t mark) {
+static void put_message(struct queue *queue, uint16_t type, const struct run *run) {
 	struct nlmsghdr *message;
 
 	if (queue->verdict_bytes + VERDICT_ROOM > sizeof(queue->verdicts))
 		return;
-	message =
-	    nfq_nlmsg_put((char *)queue->verdicts + queue->verdict_bytes, NFQNL_MSG_VERDICT, queue->number);
-	nfq_nlmsg_verdict_put(message, (int)id, verdict);
-	if (with_mark)
-		mnl_attr_put_u32(message, NFQA_MARK, htonl(mark));
+	message = nfq_nlmsg_put((char *)queue->verdicts + queue->verdict_bytes, type, queue->number);
+	nfq_nlmsg_verdict_put(message, (int)run->last_id, run->verdict);
+	if (run->with_mark)
+		mnl_attr_put_u32(message, NFQA_MARK, htonl(run->mark));
 	queue->verdict_bytes += MNL_ALIGN(message->nlmsg_len);
+}
+
+/* A batch verdict answers every packet up to its id that is still open, which is just the
+ * run, since verdicts go out in the order of ids and nothing is left open behind. */
+static void finish_run(struct queue *queue) {
+	if (queue->run.count > 0)
+		put_message(queue, queue->run.count > 1 ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT,
+			    &queue->run);
+	queue->run.count = 0;
+}
+
+static void put_verdict(struct queue *queue, uint32_t id, int verdict, bool with_mark, uint32_t mark) {
+	struct run *run = &queue->run;
+
+	if (run->count > 0 && (queue->one_by_one || run->verdict != verdict || run->with_mark != with_mark ||
+			       run->mark != mark))
+		finish_run(queue);
+	*run = (struct run){id, run->count + 1, verdict, with_mark, mark};
+}
+
+/* For a packet that nobody is going to judge: its own message, apart from any run. */
+static void put_answer(struct queue *queue, uint32_t id, int verdict) {
+	put_message(queue, NFQNL_MSG_VERDICT, &(struct run){.last_id = id, .verdict = verdict});
 }
 
 static bool hook_of(uint8_t number, enum hook *hook) {
@@ -192,17 +224,19 @@ static bool read_packet(struct queue *queue, const struct nlmsghdr *message, str
 
 	if (message->nlmsg_type != ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET))
 		return false;
-	if (nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR])
+	if (nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR]) {
+		queue->one_by_one = true;
 		return false;
+	}
 	header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
 	packet->id = ntohl(header->packet_id);
 	if (!hook_of(header->hook, &packet->hook)) {
 		/* Sent here by somebody else's rule: not ours to judge. */
-		put_verdict(queue, packet->id, NF_ACCEPT, false, 0);
+		put_answer(queue, packet->id, NF_ACCEPT);
 		return false;
 	}
 	if (!attributes[NFQA_PAYLOAD]) {
-		put_verdict(queue, packet->id, NF_DROP, false, 0);
+		put_answer(queue, packet->id, NF_DROP);
 		return false;
 	}
 	packet->mark = attribute_u32(attributes, NFQA_MARK);
@@ -230,10 +264,14 @@ int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struc
 	for (int i = 0; i < received; i++) {
 		const struct nlmsghdr *message = queue->vectors[i].iov_base;
 
-		if (mnl_nlmsg_ok(message, (int)queue->headers[i].msg_len) &&
-		    read_packet(queue, message, &packets[count]))
+		if (!mnl_nlmsg_ok(message, (int)queue->headers[i].msg_len))
+			queue->one_by_one = true;
+		else if (read_packet(queue, message, &packets[count]))
 			count++;
 	}
+	/* With no packet to judge nobody will send what was answered here. */
+	if (count == 0)
+		queue_send(queue, err);
 	return count;
 }
 
@@ -255,8 +293,10 @@ void queue_verdict(struct queue *queue, const struct queued *packet, enum verdic
 }
 
 bool queue_send(struct queue *queue, struct error *err) {
-	size_t length = queue->verdict_bytes;
+	size_t length;
 
+	finish_run(queue);
+	length = queue->verdict_bytes;
 	if (length == 0)
 		return true;
 	queue->verdict_bytes = 0;

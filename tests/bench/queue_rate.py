@@ -41,6 +41,15 @@ def make_network():
         run("ip", "-n", name, "link", "set", "lo", "up")
 
 
+def start_sink():
+    """A socket that takes the packets and reads none: without it the host would answer with ICMP errors."""
+    code = (f"import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+            f"s.bind(('{ADDRESS}', {PORT})); print('bound', flush=True); time.sleep(3600)")
+    sink = subprocess.Popen(inside(SERVER, "/usr/bin/python3", "-c", code), stdout=subprocess.PIPE, text=True)
+    sink.stdout.readline()
+    return sink
+
+
 def blast(seconds):
     return int(run(*inside(CLIENT, BUILD / "bench/udp_blast", ADDRESS, PORT, 64, seconds)))
 
@@ -99,14 +108,18 @@ def main():
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     kinds = ("simple", "batched", "sallyportd")
     results = {kind: [] for kind in kinds}
+    sink = None
     try:
         make_network()
+        sink = start_sink()
         with tempfile.TemporaryDirectory() as scratch:
             for _ in range(rounds):
                 for kind in kinds:
                     results[kind].append(measure_daemon(seconds, Path(scratch)) if kind == "sallyportd"
                                          else measure_loop(kind, seconds))
     finally:
+        if sink:
+            sink.kill()
         for name in (SERVER, CLIENT):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
     batched = [rate for rate, _ in results["batched"]]

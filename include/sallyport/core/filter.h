@@ -58,9 +58,18 @@ struct decision {
 	enum direction direction; /* of the opening, for the log */
 };
 
-/* Judges one parsed packet. `now` in seconds of the monotonic clock. Thread-safe: takes the
- * stripe's lock. A connection whose generation is not the policy's is judged again by its
- * opening before anything else, and removed where the rules no longer allow it. */
+/* Judges one parsed packet:
+ *
+ *   an ICMP error            passes where the packet inside belongs to a connection of the table
+ *   of a known connection    its tracker judges: state and window
+ *   at HOOK_LEARN            passes, and is entered so that its replies pass
+ *   opens a connection       the rules judge; what they allow is entered
+ *   in mid-stream            with `pickup on` as if it opened; else only this host's RSTs pass
+ *   ICMP of any other kind   the rules judge every packet (redirects, neighbour discovery)
+ *
+ * `now` in seconds of the monotonic clock. Thread-safe: takes the stripe's lock. A connection
+ * whose generation is older than the policy's is judged again by its opening before anything
+ * else, and removed where the rules no longer allow it. */
 struct decision filter_packet(struct filter *filter, const struct policy *policy,
                               const struct packet *packet, const struct arrival *arrival, uint32_t now);
 

@@ -63,7 +63,7 @@ void table_free(struct table *table);
 struct stripe *table_lock(struct table *table, const struct key *key);
 void table_unlock(struct stripe *stripe);
 
-/* All with the stripe of `key` locked. */
+/* All with the stripe of `key` locked, by table_lock with that very key. */
 struct connection *connection_find(struct stripe *stripe, const struct key *key);
 /* A new entry, zeroed but for the key, opened = last_seen = now; the caller fills it
  * and calls connection_touch. The key must not be in the table. When the stripe is full

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * `list` and `kill`: which connections there are, and fewer of them.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/daemon/answer.h"
+#include "sallyport/daemon/client.h"
+#include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/request.h"
+
+enum { CHUNK = 256 };
+
+struct listing {
+	struct selection selection;
+	uint64_t cursor;
+	uint64_t count;
+	struct connection chunk[CHUNK];
+};
+
+static json_t *protocol_answer(uint8_t protocol) {
+	const char *name = protocol_name(protocol);
+
+	return name ? json_string(name) : json_integer(protocol);
+}
+
+static const char *service_of(const struct daemon *daemon, const struct connection *connection) {
+	const struct key *key = &connection->key;
+	uint16_t port = connection->direction == DIRECTION_IN ? key->local_port : key->remote_port;
+
+	return services_name(daemon->services, daemon_policy(daemon)->ruleset, key->protocol, port);
+}
+
+static json_t *connection_answer(const struct daemon *daemon, const struct connection *connection, uint32_t now) {
+	const struct key *key = &connection->key;
+	const char *service = service_of(daemon, connection);
+	char local[ADDR_TEXT], remote[ADDR_TEXT];
+	json_t *row;
+
+	row = json_pack("{s:o, s:s, s:i, s:s, s:i, s:s, s:s, s:I, s:I, s:o, s:I}", "proto",
+	                protocol_answer(key->protocol), "local", addr_print(&key->local, local), "local_port",
+	                key->local_port, "remote", addr_print(&key->remote, remote), "remote_port", key->remote_port,
+	                "direction", direction_name((enum direction)connection->direction), "state",
+	                state_name(connection->state), "age", (json_int_t)(now - connection->opened), "idle",
+	                (json_int_t)(now - connection->last_seen), "rule",
+	                answer_place(policy_place(daemon_policy(daemon), connection)), "generation",
+	                (json_int_t)connection->generation);
+	if (service)
+		json_object_set_new(row, "service", answer_text(service));
+	if (connection->flags & CONNECTION_LEARNED)
+		json_object_set_new(row, "learned", json_true());
+	return row;
+}
+
+static void send_listing_done(struct client *client, const struct listing *listing) {
+	client_done(client, json_pack("{s:o}", "count", answer_count(listing->count)));
+}
+
+static bool list_more(struct client *client, void *state) {
+	struct listing *listing = state;
+	struct daemon *daemon = client_daemon(client);
+	const struct policy_version *version = daemon_policy(daemon);
+	uint32_t now = clock_seconds();
+	size_t count = table_copy(daemon->workplace.filter.table, &listing->cursor, listing->chunk, CHUNK);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct connection *connection = &listing->chunk[i];
+
+		if (!selection_matches(&listing->selection, connection, policy_place(version, connection)))
+			continue;
+		client_send(client, connection_answer(daemon, connection, now));
+		listing->count++;
+	}
+	if (count == 0)
+		send_listing_done(client, listing);
+	return count > 0;
+}
+
+void command_list(struct client *client, const json_t *request) {
+	static const struct piecemeal answer = {.more = list_more, .end = free};
+	struct listing *listing = calloc(1, sizeof(*listing));
+	struct error err;
+	size_t words;
+
+	if (!listing) {
+		client_error(client, "out of memory");
+		return;
+	}
+	if (!request_selection(request, &listing->selection, &words, &err)) {
+		free(listing);
+		client_error(client, err.text);
+		return;
+	}
+	client_send_piecemeal(client, &answer, listing);
+}
+
+/* ---- kill ---- */
+
+struct killing {
+	const struct selection *selection;
+	const struct policy_version *version;
+};
+
+static bool survives(struct connection *connection, void *context) {
+	const struct killing *killing = context;
+
+	return !selection_matches(killing->selection, connection, policy_place(killing->version, connection));
+}
+
+void command_kill(struct client *client, const json_t *request) {
+	struct daemon *daemon = client_daemon(client);
+	struct selection selection;
+	struct killing killing = {.selection = &selection, .version = daemon_policy(daemon)};
+	struct error err;
+	size_t words, count;
+
+	if (!request_selection(request, &selection, &words, &err)) {
+		client_error(client, err.text);
+		return;
+	}
+	if (words == 0) {
+		client_error(client, "kill which connections? Name a protocol, address, port, ..., or `all`");
+		return;
+	}
+	count = table_sweep(daemon->workplace.filter.table, survives, &killing);
+	log_write(&daemon->log, LOG_KILLED, NULL, "%zu connections killed, as user %u asked", count,
+	          (unsigned)client_peer(client)->uid);
+	client_done(client, json_pack("{s:o}", "count", answer_count(count)));
+}

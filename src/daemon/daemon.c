@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Start, run, stop.
+ */
+#include "sallyport/daemon/daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <systemd/sd-daemon.h>
+
+#include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/control.h"
+#include "sallyport/daemon/loop.h"
+#include "sallyport/daemon/reload.h"
+
+struct policy_version *daemon_policy(const struct daemon *daemon) { return daemon->workplace.policy.current; }
+
+struct worker_figures daemon_figures(const struct daemon *daemon) {
+	struct worker_figures figures = {0};
+
+	for (size_t i = 0; i < daemon->worker_count; i++)
+		worker_add_figures(daemon->workers[i], &figures);
+	return figures;
+}
+
+void daemon_notify_ready(const struct daemon *daemon) {
+	const struct ruleset *ruleset = daemon_policy(daemon)->ruleset;
+	const struct last_reload *last = &daemon->last_reload;
+
+	sd_notifyf(0, "READY=1\nSTATUS=%zu rules, generation %" PRIu32 ", dispatch %s%s%s", ruleset_written_rules(ruleset),
+	           ruleset->generation, dispatch_name(install_dispatch(daemon->install)),
+	           last->message ? "; last reload refused: " : "", last->message ? last->message : "");
+}
+
+/* ---- start ---- */
+
+static bool load_rules(struct daemon *daemon, struct error *err) {
+	struct policy_version *version;
+	struct ruleset *ruleset;
+	struct error why;
+	char *text;
+
+	ruleset = rules_load(daemon->options->rules_file, NULL, &text, &why);
+	if (!ruleset)
+		log_write(&daemon->log, LOG_FAILED, NULL, "not started: %s\n%s", why.text, text);
+	else if (*text)
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "the rules file has warnings:\n%s", text);
+	free(text);
+	if (!ruleset)
+		return error_set(err, "%s", ""); /* said already, in more than a line */
+	version = policy_new(ruleset, 1);
+	if (!version) {
+		ruleset_free(ruleset);
+		return error_set(err, "out of memory for the rules");
+	}
+	policy_slot_init(&daemon->workplace.policy, version);
+	return true;
+}
+
+static bool open_kernel(struct daemon *daemon, struct error *err) {
+	const struct options *options = daemon->options;
+	struct workplace *place = &daemon->workplace;
+
+	place->marks = marks_of(daemon_policy(daemon)->ruleset->settings.mark_mask);
+	place->links_watch = links_watch_open(err);
+	if (!place->links_watch)
+		return false;
+	daemon->links = links_new(place->links_watch);
+	if (!daemon->links)
+		return error_set(err, "out of memory");
+	place->packet_log = packet_log_open(&daemon->log, daemon->links, err);
+	if (!place->packet_log)
+		return false;
+	daemon->install = install_open(options->queue_first, options->queue_last, err);
+	return daemon->install != NULL;
+}
+
+static bool make_table(struct daemon *daemon, struct error *err) {
+	uint32_t connections = daemon_policy(daemon)->ruleset->settings.connections;
+	struct hash_secret secret;
+
+	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
+		return error_set(err, "cannot get random bytes: %s", strerror(errno));
+	daemon->workplace.filter.table = table_new(connections, &secret);
+	explicit_bzero(&secret, sizeof(secret));
+	if (!daemon->workplace.filter.table)
+		return error_set(err, "no memory for a table of %" PRIu32 " connections: %s; see `connections` in sallyport.rules(5)",
+		                 connections, strerror(errno));
+	daemon->services = services_load();
+	if (!daemon->services)
+		return error_set(err, "out of memory");
+	return true;
+}
+
+static bool make_workers(struct daemon *daemon, struct error *err) {
+	const struct options *options = daemon->options;
+
+	for (unsigned number = options->queue_first; number <= options->queue_last; number++) {
+		struct worker *worker = worker_new((uint16_t)number, &daemon->workplace, err);
+
+		if (!worker)
+			return false;
+		daemon->workers[daemon->worker_count++] = worker;
+	}
+	return true;
+}
+
+static bool start_workers(struct daemon *daemon, struct error *err) {
+	for (size_t i = 0; i < daemon->worker_count; i++) {
+		if (!worker_start(daemon->workers[i], err))
+			return false;
+	}
+	return true;
+}
+
+static bool open_sockets(struct daemon *daemon, struct error *err) {
+	daemon->loop = loop_new(daemon, err);
+	if (!daemon->loop)
+		return false;
+	daemon->control = control_open(daemon, loop_event(daemon->loop), err);
+	return daemon->control != NULL;
+}
+
+/* Last of all: the first packet that it sends here finds everything ready. Sockets are
+ * read before it, and after it once more for what was opened in between. */
+static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
+	size_t adopted = daemon_adopt_sockets(daemon);
+
+	log_write(&daemon->log, LOG_STARTING, NULL, "sallyportd %s starts with %s", SALLYPORT_VERSION,
+	          daemon->options->rules_file);
+	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, err);
+	if (!daemon->installed)
+		return false;
+	adopted += daemon_adopt_sockets(daemon);
+	if (adopted > 0)
+		log_write(&daemon->log, LOG_READY, NULL, "%zu open connections of this host go on", adopted);
+	return true;
+}
+
+static bool start(struct daemon *daemon, struct error *err) {
+	return load_rules(daemon, err) && control_is_free(daemon->options->socket_path, err) &&
+	       open_kernel(daemon, err) && make_table(daemon, err) && make_workers(daemon, err) &&
+	       open_sockets(daemon, err) && start_workers(daemon, err) && put_rules_in_kernel(daemon, err);
+}
+
+/* ---- stop ---- */
+
+static void remove_rules(struct daemon *daemon) {
+	struct error err;
+
+	if (daemon->installed && !install_remove(daemon->install, &err))
+		log_write(&daemon->log, LOG_FAILED, NULL, "the kernel's rules are still there: %s", err.text);
+	daemon->installed = false;
+}
+
+/* Frees whatever `start` got as far as. */
+static void tear_down(struct daemon *daemon) {
+	struct workplace *place = &daemon->workplace;
+
+	for (size_t i = 0; i < daemon->worker_count; i++)
+		worker_ask_to_stop(daemon->workers[i]);
+	for (size_t i = 0; i < daemon->worker_count; i++)
+		worker_free(daemon->workers[i]);
+	control_close(daemon->control);
+	loop_free(daemon->loop);
+	packet_log_close(place->packet_log);
+	install_close(daemon->install);
+	links_free(daemon->links);
+	links_watch_close(place->links_watch);
+	services_free(daemon->services);
+	if (place->filter.table)
+		table_free(place->filter.table);
+	if (place->policy.current)
+		policy_slot_clear(&place->policy);
+	free(daemon->last_reload.message);
+}
+
+/* ---- run ---- */
+
+static void block_signals(void) {
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct daemon *daemon) {
+	const struct ruleset *ruleset = daemon_policy(daemon)->ruleset;
+	int status;
+
+	daemon_notify_ready(daemon);
+	log_write(&daemon->log, LOG_READY, NULL, "ready: %zu rules, queues %u-%u, dispatch %s, control socket %s",
+	          ruleset_written_rules(ruleset), daemon->options->queue_first, daemon->options->queue_last,
+	          dispatch_name(install_dispatch(daemon->install)), daemon->options->socket_path);
+	status = loop_run(daemon->loop);
+	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+	/* Told to stop: the rules go. Cannot go on: they stay, and the guard judges by them. */
+	if (status == EXIT_SUCCESS)
+		remove_rules(daemon);
+	return status;
+}
+
+int daemon_run(const struct options *options) {
+	struct daemon daemon = {.options = options, .log = log_open(options->foreground)};
+	int status = EXIT_FAILURE;
+	struct error err;
+
+	block_signals();
+	daemon.started = clock_seconds();
+	if (start(&daemon, &err)) {
+		status = run(&daemon);
+	} else {
+		if (*err.text)
+			log_write(&daemon.log, LOG_FAILED, NULL, "%s", err.text);
+		remove_rules(&daemon);
+	}
+	tear_down(&daemon);
+	if (status == EXIT_SUCCESS)
+		log_write(&daemon.log, LOG_STOPPED, NULL, "stopped, the kernel's rules are removed");
+	return status;
+}
+
+int daemon_check(const struct options *options) {
+	struct error err;
+	char *text;
+	struct ruleset *ruleset = rules_load(options->rules_file, NULL, &text, &err);
+
+	if (*text)
+		fprintf(stderr, "%s\n", text);
+	if (ruleset)
+		printf("%s: %zu rules, no errors\n", options->rules_file, ruleset_written_rules(ruleset));
+	else
+		fprintf(stderr, "sallyportd: %s\n", err.text);
+	free(text);
+	ruleset_free(ruleset);
+	return ruleset ? EXIT_SUCCESS : EXIT_FAILURE;
+}

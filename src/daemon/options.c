@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The command line of sallyportd.
+ */
+#include "sallyport/daemon/options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sallyport/host/world.h"
+
+static const char usage[] =
+    "usage: sallyportd [--rules FILE] [--socket PATH] [--queue N[-M]] [--foreground] [--check]\n"
+    "\n"
+    "  -r, --rules FILE    the rules file (" DEFAULT_RULES_FILE ")\n"
+    "  -s, --socket PATH   where `sallyport` asks (" DEFAULT_SOCKET ")\n"
+    "  -q, --queue N[-M]   one worker thread for each of these nfqueues (0)\n"
+    "  -f, --foreground    log to stderr, never to the journal\n"
+    "  -c, --check         load the rules file, say what is wrong with it, and leave\n"
+    "  -V, --version\n"
+    "  -h, --help\n"
+    "\n"
+    "SIGHUP reloads the rules, SIGTERM stops. See sallyportd(8) and sallyport.rules(5).\n";
+
+static const struct option long_options[] = {
+    {"rules", required_argument, NULL, 'r'},    {"socket", required_argument, NULL, 's'},
+    {"queue", required_argument, NULL, 'q'},    {"foreground", no_argument, NULL, 'f'},
+    {"check", no_argument, NULL, 'c'},          {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+};
+
+static bool number_parse(const char **text, uint16_t *number) {
+	unsigned long value;
+	char *end;
+
+	if (!isdigit((unsigned char)**text))
+		return false;
+	value = strtoul(*text, &end, 10);
+	if (value > UINT16_MAX)
+		return false;
+	*text = end;
+	*number = (uint16_t)value;
+	return true;
+}
+
+bool queue_range_parse(const char *text, uint16_t *first, uint16_t *last) {
+	uint16_t low, high;
+
+	if (!number_parse(&text, &low))
+		return false;
+	high = low;
+	if (*text == '-') {
+		text++;
+		if (!number_parse(&text, &high))
+			return false;
+	}
+	if (*text != '\0' || high < low || high - low >= MAX_QUEUES)
+		return false;
+	*first = low;
+	*last = high;
+	return true;
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *options) {
+	int letter;
+
+	*options = (struct options){.rules_file = DEFAULT_RULES_FILE, .socket_path = DEFAULT_SOCKET};
+	while ((letter = getopt_long(argc, argv, "r:s:q:fcVh", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'r':
+			options->rules_file = optarg;
+			break;
+		case 's':
+			options->socket_path = optarg;
+			break;
+		case 'q':
+			if (queue_range_parse(optarg, &options->queue_first, &options->queue_last))
+				break;
+			fprintf(stderr, "%s: --queue %s: expected N or N-M, from 0 to 65535, at most %d queues\n",
+			        argv[0], optarg, MAX_QUEUES);
+			return OPTIONS_WRONG;
+		case 'f':
+			options->foreground = true;
+			break;
+		case 'c':
+			options->check = true;
+			break;
+		case 'V':
+			puts("sallyportd " SALLYPORT_VERSION);
+			return OPTIONS_DONE;
+		case 'h':
+			fputs(usage, stdout);
+			return OPTIONS_DONE;
+		default:
+			return OPTIONS_WRONG;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: unexpected argument '%s'; see %s --help\n", argv[0], argv[optind], argv[0]);
+		return OPTIONS_WRONG;
+	}
+	return OPTIONS_RUN;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The packet path. No allocation, no system call but receive and send, no lock but the
+ * table's stripe: what the main thread wants to know it reads from relaxed counters that
+ * only this thread writes.
+ */
+#include "sallyport/daemon/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sallyport/daemon/clock.h"
+
+enum {
+	SETTLE_STEP_NS = 50 * 1000,
+	SETTLE_STEPS = 20 * 1000, /* a second together */
+};
+
+struct worker {
+	struct workplace *place;
+	struct queue *queue;
+	struct links *links;
+	struct ring *ring;
+	struct policy_version *policy; /* this thread's reference */
+	uint16_t number;
+	bool started;
+	pthread_t thread;
+	struct error error; /* published by `failed` */
+	_Atomic bool failed;
+	_Atomic bool stop;
+	_Alignas(64) _Atomic uint64_t turn;
+	_Atomic uint64_t reasons[REASON_COUNT];
+	_Atomic uint64_t packets, batches, unsent;
+};
+
+static void add(_Atomic uint64_t *counter, uint64_t more) {
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+	                      memory_order_relaxed);
+}
+
+static const char *name_of(void *names, uint32_t index) { return links_name(names, index); }
+
+static void log_packet(struct worker *worker, const struct packet *packet, const struct arrival *arrival,
+                       const struct decision *decision) {
+	struct packet_event event = {
+	    .policy = policy_hold(worker->policy),
+	    .rule = decision->rule,
+	    .interface = arrival->interface_index,
+	    .verdict = decision->verdict,
+	    .reason = decision->reason,
+	    .direction = decision->direction,
+	    .tuple = packet->tuple,
+	    .icmp_type = packet->icmp_type,
+	};
+
+	packet_log_push(worker->place->packet_log, worker->ring, &event);
+}
+
+static enum verdict judge(struct worker *worker, const struct queued *queued, uint32_t now) {
+	struct arrival arrival = {
+	    .hook = queued->hook,
+	    .interface_index = queued->interface,
+	    .name_of = name_of,
+	    .names = worker->links,
+	};
+	struct decision decision;
+	struct packet packet;
+	enum reason malformed;
+
+	malformed = packet_parse(queued->bytes, queued->captured, queued->length, &packet);
+	if (malformed != REASON_NONE) {
+		add(&worker->reasons[malformed], 1);
+		return queued->hook == HOOK_LEARN ? VERDICT_ACCEPT : VERDICT_DROP;
+	}
+	decision = filter_packet(&worker->place->filter, &worker->policy->policy, &packet, &arrival, now);
+	add(&worker->reasons[decision.reason], 1);
+	if (decision.log)
+		log_packet(worker, &packet, &arrival, &decision);
+	return decision.verdict;
+}
+
+static void take_current_policy(struct worker *worker) {
+	struct policy_slot *slot = &worker->place->policy;
+
+	if (atomic_load(&slot->generation) == worker->policy->ruleset->generation)
+		return;
+	policy_drop(worker->policy);
+	worker->policy = policy_slot_hold(slot);
+}
+
+static void work_batch(struct worker *worker, const struct queued *packets, int count) {
+	uint32_t now = clock_seconds();
+	struct error err;
+
+	take_current_policy(worker);
+	for (int i = 0; i < count; i++)
+		queue_verdict(worker->queue, &packets[i], judge(worker, &packets[i], now), &worker->place->marks);
+	if (!queue_send(worker->queue, &err))
+		add(&worker->unsent, 1);
+	add(&worker->packets, (uint64_t)count);
+	add(&worker->batches, 1);
+}
+
+static void *work(void *argument) {
+	struct worker *worker = argument;
+	struct queued packets[QUEUE_BATCH];
+
+	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+		int count = queue_receive(worker->queue, packets, &worker->error);
+
+		if (count < 0) {
+			atomic_store_explicit(&worker->failed, true, memory_order_release);
+			break;
+		}
+		/* Sequentially consistent with the slot's generation: see worker_settle. */
+		atomic_fetch_add(&worker->turn, 1);
+		if (count > 0)
+			work_batch(worker, packets, count);
+		atomic_fetch_add(&worker->turn, 1);
+	}
+	return NULL;
+}
+
+struct worker *worker_new(uint16_t number, struct workplace *workplace, struct error *err) {
+	struct worker *worker = aligned_alloc(_Alignof(struct worker), sizeof(*worker));
+
+	if (!worker) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	*worker = (struct worker){.place = workplace, .number = number};
+	worker->queue = queue_open(number, &queue_defaults, err);
+	if (!worker->queue) {
+		worker_free(worker);
+		return NULL;
+	}
+	worker->links = links_new(workplace->links_watch);
+	worker->ring = packet_log_ring(workplace->packet_log);
+	if (!worker->links || !worker->ring) {
+		error_set(err, "out of memory");
+		worker_free(worker);
+		return NULL;
+	}
+	worker->policy = policy_slot_hold(&workplace->policy);
+	return worker;
+}
+
+bool worker_start(struct worker *worker, struct error *err) {
+	char name[16];
+	int code = pthread_create(&worker->thread, NULL, work, worker);
+
+	if (code != 0)
+		return error_set(err, "cannot start a thread for nfqueue %u: %s", worker->number, strerror(code));
+	worker->started = true;
+	snprintf(name, sizeof(name), "queue-%u", worker->number);
+	pthread_setname_np(worker->thread, name);
+	return true;
+}
+
+void worker_ask_to_stop(struct worker *worker) {
+	atomic_store_explicit(&worker->stop, true, memory_order_relaxed);
+}
+
+void worker_free(struct worker *worker) {
+	if (!worker)
+		return;
+	if (worker->started) {
+		worker_ask_to_stop(worker);
+		pthread_join(worker->thread, NULL);
+	}
+	queue_close(worker->queue);
+	links_free(worker->links);
+	policy_drop(worker->policy);
+	free(worker);
+}
+
+uint16_t worker_queue_number(const struct worker *worker) { return worker->number; }
+
+uint64_t worker_turn(const struct worker *worker) { return atomic_load(&worker->turn); }
+
+/* An even turn: the worker waits, and will look at the generation before it judges again,
+ * which is after the swap that came before this load. An odd one: wait until it moves. */
+bool worker_settle(const struct worker *worker) {
+	static const struct timespec step = {.tv_nsec = SETTLE_STEP_NS};
+	uint64_t turn = worker_turn(worker);
+
+	if (turn % 2 == 0)
+		return true;
+	for (unsigned i = 0; i < SETTLE_STEPS; i++) {
+		if (worker_turn(worker) != turn)
+			return true;
+		nanosleep(&step, NULL);
+	}
+	return false;
+}
+
+bool worker_has_failed(const struct worker *worker, struct error *err) {
+	if (!atomic_load_explicit(&worker->failed, memory_order_acquire))
+		return false;
+	*err = worker->error;
+	return true;
+}
+
+void worker_add_figures(const struct worker *worker, struct worker_figures *total) {
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		total->reasons[i] += atomic_load_explicit(&worker->reasons[i], memory_order_relaxed);
+	total->packets += atomic_load_explicit(&worker->packets, memory_order_relaxed);
+	total->batches += atomic_load_explicit(&worker->batches, memory_order_relaxed);
+	total->unsent += atomic_load_explicit(&worker->unsent, memory_order_relaxed);
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Load that goes on while a test does something else, and says afterwards what went wrong."""
+
+import hashlib
+import threading
+import time
+
+from clients import connect, echo, udp_socket
+
+
+class Load(threading.Thread):
+    """A loop of `step` until stopped; errors are kept, not raised."""
+
+    def __init__(self, step, pause=0.0):
+        super().__init__(daemon=True)
+        self.step, self.pause = step, pause
+        self.rounds, self.errors = 0, []
+        self.halt = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.halt.is_set():
+            try:
+                self.step()
+                self.rounds += 1
+            except (OSError, AssertionError) as error:
+                self.errors.append(repr(error))
+            if self.pause:
+                self.halt.wait(self.pause)
+
+    def stop(self):
+        self.halt.set()
+        self.join(30)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def short_connections(namespace, address, port, pause=0.005):
+    """One connection after the other, each with a question and its answer."""
+    def step():
+        with connect(namespace, address, port) as sock:
+            assert echo(sock), "the connection ended early"
+    return Load(step, pause)
+
+
+def knocking(namespace, address, port, pause=0.002):
+    """Datagrams and SYNs to a port that is denied; nobody waits for an answer."""
+    sock = udp_socket(namespace, address, port)
+
+    def step():
+        sock.send(b"let me in")
+        knock = namespace.socket(sock.family)
+        knock.setblocking(False)
+        knock.connect_ex((address, port))
+        knock.close()
+    return Load(step, pause)
+
+
+class Transfer(Load):
+    """One connection for the whole time: data goes to the echo server and comes back, and both
+    ends' sums must agree."""
+
+    def __init__(self, namespace, address, port, chunk=16384, pause=0.002):
+        self.sock = connect(namespace, address, port)
+        self.sock.settimeout(10)
+        self.sent, self.received = hashlib.sha256(), hashlib.sha256()
+        self.bytes = 0
+        self.block = bytes(range(256)) * (chunk // 256)
+        super().__init__(self.exchange, pause)
+
+    def exchange(self):
+        stamp = time.monotonic_ns().to_bytes(8, "big") + self.block
+        self.sock.sendall(stamp)
+        self.sent.update(stamp)
+        left = len(stamp)
+        while left:
+            data = self.sock.recv(left)
+            if not data:
+                self.halt.set()
+                raise ConnectionError("the transfer was cut")
+            self.received.update(data)
+            left -= len(data)
+        self.bytes += len(stamp)
+
+    def whole(self):
+        return self.bytes > 0 and self.sent.digest() == self.received.digest()

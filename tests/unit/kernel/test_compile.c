@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The kernel's half of a ruleset, without a kernel: the messages that compile_ruleset
+ * writes are read again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../src/kernel/compile.h"
+#include "sallyport/core/parse.h"
+
+/* ---- a ruleset from a text ---- */
+
+static char *read_text(void *context, const char *path, size_t *length, struct error *err) {
+	(void)path;
+	(void)err;
+	*length = strlen(context);
+	return strdup(context);
+}
+
+static bool no_glob(void *context, const char *pattern, char ***paths, size_t *count, struct error *err) {
+	(void)context, (void)pattern, (void)paths, (void)err;
+	*count = 0;
+	return true;
+}
+
+static bool no_service(void *context, const char *name, uint8_t protocol, uint16_t *port) {
+	(void)context, (void)name, (void)protocol, (void)port;
+	return false;
+}
+
+static void no_services(void *context, void (*see)(const char *, void *), void *argument) {
+	(void)context, (void)see, (void)argument;
+}
+
+static struct ruleset *load(const char *text) {
+	struct world world = {(void *)(uintptr_t)text, read_text, no_glob, no_service, no_services};
+	struct diagnostics diagnostics = {0};
+	struct ruleset *ruleset = ruleset_load("x.rules", &world, &diagnostics);
+
+	if (!ruleset)
+		print_error("%s", diagnostics_text(&diagnostics));
+	assert_non_null(ruleset);
+	diagnostics_free(&diagnostics);
+	return ruleset;
+}
+
+/* ---- what stands in a batch ---- */
+
+struct reading {
+	unsigned kinds[256]; /* nftables messages by type */
+	unsigned begins, ends;
+	bool has_ct;
+	char comments[200][64]; /* of rules, with their chain: "in_guard x.rules:3" */
+	size_t comment_count;
+	char targets[200][64]; /* of port maps: "ports_in tcp 22-22 ask" */
+	size_t target_count;
+};
+
+static const struct nlattr *find(const void *payload, size_t length, uint16_t type) {
+	const struct nlattr *attribute = payload;
+
+	for (int left = (int)length; mnl_attr_ok(attribute, left); attribute = mnl_attr_next(attribute)) {
+		if (mnl_attr_get_type(attribute) == type)
+			return attribute;
+		left -= MNL_ALIGN(attribute->nla_len);
+	}
+	return NULL;
+}
+
+static const struct nlattr *find_in(const struct nlattr *nest, uint16_t type) {
+	return nest ? find(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), type) : NULL;
+}
+
+static const struct nlattr *find_top(const struct nlmsghdr *message, uint16_t type) {
+	size_t header = MNL_ALIGN(sizeof(struct nfgenmsg));
+
+	return find((const char *)mnl_nlmsg_get_payload(message) + header,
+		    mnl_nlmsg_get_payload_len(message) - header, type);
+}
+
+static void read_rule(struct reading *reading, const struct nlmsghdr *message) {
+	const struct nlattr *userdata = find_top(message, NFTA_RULE_USERDATA);
+	const struct nlattr *expressions = find_top(message, NFTA_RULE_EXPRESSIONS);
+	const struct nlattr *expression;
+
+	if (userdata && reading->comment_count < 200)
+		snprintf(reading->comments[reading->comment_count++], 64, "%s %s",
+			 mnl_attr_get_str(find_top(message, NFTA_RULE_CHAIN)),
+			 (const char *)mnl_attr_get_payload(userdata) + 2);
+	mnl_attr_for_each_nested(expression, expressions) {
+		if (strcmp(mnl_attr_get_str(find_in(expression, NFTA_EXPR_NAME)), "ct") == 0)
+			reading->has_ct = true;
+	}
+}
+
+static void read_elements(struct reading *reading, const struct nlmsghdr *message) {
+	const char *set = mnl_attr_get_str(find_top(message, NFTA_SET_ELEM_LIST_SET));
+	const struct nlattr *element;
+
+	if (strncmp(set, "ports_", 6) != 0)
+		return;
+	mnl_attr_for_each_nested(element, find_top(message, NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		const uint8_t *lo =
+		    mnl_attr_get_payload(find_in(find_in(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE));
+		const uint8_t *hi =
+		    mnl_attr_get_payload(find_in(find_in(element, NFTA_SET_ELEM_KEY_END), NFTA_DATA_VALUE));
+		const struct nlattr *verdict =
+		    find_in(find_in(element, NFTA_SET_ELEM_DATA), NFTA_DATA_VERDICT);
+
+		assert_true(reading->target_count < 200);
+		snprintf(reading->targets[reading->target_count++], 64, "%s %u %u-%u %s", set, lo[0],
+			 lo[4] * 256 + lo[5], hi[4] * 256 + hi[5],
+			 mnl_attr_get_str(find_in(verdict, NFTA_VERDICT_CHAIN)));
+	}
+}
+
+static void read_message(struct reading *reading, const struct nlmsghdr *message) {
+	uint8_t type = message->nlmsg_type & 0xff;
+
+	reading->begins += message->nlmsg_type == NFNL_MSG_BATCH_BEGIN;
+	reading->ends += message->nlmsg_type == NFNL_MSG_BATCH_END;
+	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return;
+	reading->kinds[type]++;
+	if (type == NFT_MSG_NEWRULE)
+		read_rule(reading, message);
+	if (type == NFT_MSG_NEWSETELEM)
+		read_elements(reading, message);
+}
+
+static const struct compile_options native = {.dispatch = DISPATCH_NATIVE};
+static const struct compile_options xtables = {.dispatch = DISPATCH_XTABLES};
+
+/* Compiles and reads; the messages must fill the batch to the byte. */
+static void compile(const char *text, const struct compile_options *options, const struct inventory *old,
+		    struct inventory *made, struct reading *reading) {
+	struct ruleset *ruleset = load(text);
+	struct batch batch;
+	const struct nlmsghdr *message;
+	int left;
+
+	compile_ruleset(&batch, ruleset, options, old, made);
+	assert_false(batch.failed);
+	*reading = (struct reading){0};
+	left = (int)batch.length;
+	for (message = (const struct nlmsghdr *)batch.bytes; mnl_nlmsg_ok(message, left);
+	     message = mnl_nlmsg_next(message, &left))
+		read_message(reading, message);
+	assert_int_equal(left, 0);
+	assert_int_equal(reading->begins, 1);
+	assert_int_equal(reading->ends, 1);
+	batch_free(&batch);
+	ruleset_free(ruleset);
+}
+
+static bool has_line(char (*lines)[64], size_t count, const char *wanted) {
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(lines[i], wanted) == 0)
+			return true;
+	for (size_t i = 0; i < count; i++)
+		print_message("  there: %s\n", lines[i]);
+	return false;
+}
+
+#define assert_target(reading, text)  assert_true(has_line((reading).targets, (reading).target_count, text))
+#define assert_comment(reading, text) assert_true(has_line((reading).comments, (reading).comment_count, text))
+
+static struct reading compiled(const char *text, const struct compile_options *options) {
+	struct inventory made = {0};
+	struct reading reading;
+
+	compile(text, options, NULL, &made, &reading);
+	inventory_free(&made);
+	return reading;
+}
+
+/* ---- tests ---- */
+
+static void every_rule_carries_its_line(void **state) {
+	struct reading reading = compiled("allow in tcp 22 from 192.0.2.0/24, 2001:db8::/32\n"
+					  "\n"
+					  "drop in tcp 23\n"
+					  "reject out tcp 25\n",
+					  &native);
+	(void)state;
+	assert_comment(reading, "in_guard x.rules:1");
+	assert_comment(reading, "in_guard x.rules:3");
+	assert_comment(reading, "out_guard x.rules:4");
+	assert_comment(reading, "in_dispatch essentials:1");
+}
+
+static void ports_ask_only_where_a_rule_may_allow(void **state) {
+	struct reading reading = compiled("allow in tcp 22\n"
+					  "allow in tcp 8000-8010\n"
+					  "drop in tcp 8000-9000\n",
+					  &native);
+	(void)state;
+	assert_target(reading, "ports_in 6 22-22 ask");
+	assert_target(reading, "ports_in 6 8000-8010 ask");
+	/* What is left of the dropped range is the rule's own chain: rules[N] of the whole ruleset. */
+	assert_int_equal(reading.target_count, 3);
+	assert_non_null(strstr(reading.targets[2], "ports_in 6 8011-9000 rule_"));
+}
+
+static void a_logged_or_conditional_refusal_asks(void **state) {
+	struct reading reading = compiled("drop in log tcp 23\n"
+					  "drop in tcp 24 from 192.0.2.1\n"
+					  "drop in tcp 25 on eth1\n",
+					  &native);
+	(void)state;
+	assert_int_equal(reading.target_count, 1);
+	assert_target(reading, "ports_in 6 23-25 ask");
+}
+
+static void a_rule_for_every_port_covers_the_map(void **state) {
+	struct reading reading = compiled("drop in any from 192.0.2.1\nallow in tcp 22\n", &native);
+	(void)state;
+	assert_target(reading, "ports_in 6 0-65535 ask");
+}
+
+static void the_queue_stands_where_the_dispatch_says(void **state) {
+	struct reading with_native = compiled("", &native), with_xtables = compiled("", &xtables);
+	(void)state;
+	/* ip and ip6 tables for the target, each made once to be removed and once to stand. */
+	assert_int_equal(with_native.kinds[NFT_MSG_NEWTABLE], 2);
+	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWTABLE], 6);
+	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWRULE], with_native.kinds[NFT_MSG_NEWRULE] + 3);
+}
+
+static void conntrack_is_never_started(void **state) {
+	(void)state;
+	assert_false(
+	    compiled("allow in tcp 22\nallow in icmp echo-request\ndrop out any to 192.0.2.1\n", &native)
+		.has_ct);
+}
+
+/* Unhooking a base chain makes the kernel drop what waits in the queue. */
+static void a_reload_keeps_tables_and_base_chains(void **state) {
+	struct inventory first = {0}, second = {0};
+	struct reading reading;
+	(void)state;
+
+	compile("set a = 192.0.2.1\ndrop in tcp 23\nallow in tcp 22 from @a\n", &xtables, NULL, &first,
+		&reading);
+	compile("allow in tcp 22\n", &xtables, &first, &second, &reading);
+	assert_int_equal(reading.kinds[NFT_MSG_DELTABLE], 0);
+	assert_int_equal(reading.kinds[NFT_MSG_DELCHAIN], first.chains.count);
+	assert_int_equal(first.chains.count, 1); /* of the dropped port */
+	assert_int_equal(reading.kinds[NFT_MSG_DELSET], first.sets.count);
+	assert_int_equal(reading.kinds[NFT_MSG_DELOBJ], first.counters.count);
+	assert_int_equal(second.chains.count, 0);
+	inventory_free(&first);
+	inventory_free(&second);
+}
+
+/* A list of elements is one netlink attribute of at most 64 KiB. */
+static void a_large_set_is_cut_into_messages(void **state) {
+	enum { MEMBERS = 3000, LINE = 18 };
+	char *text = malloc(MEMBERS * LINE + 64);
+	size_t length = (size_t)sprintf(text, "set a = 10.0.0.0");
+	struct reading reading;
+	(void)state;
+
+	for (unsigned i = 1; i < MEMBERS; i++)
+		length += (size_t)sprintf(text + length, ",10.%u.%u.%u", i >> 15 & 255, i >> 7 & 255,
+					  (i << 1) & 255);
+	sprintf(text + length, "\nallow in tcp 22 from @a\n");
+	reading = compiled(text, &native);
+	free(text);
+	assert_true(reading.kinds[NFT_MSG_NEWSETELEM] > 3);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_rule_carries_its_line),
+	    cmocka_unit_test(ports_ask_only_where_a_rule_may_allow),
+	    cmocka_unit_test(a_logged_or_conditional_refusal_asks),
+	    cmocka_unit_test(a_rule_for_every_port_covers_the_map),
+	    cmocka_unit_test(the_queue_stands_where_the_dispatch_says),
+	    cmocka_unit_test(conntrack_is_never_started),
+	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
+	    cmocka_unit_test(a_large_set_is_cut_into_messages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
