@@ -75,7 +75,7 @@ static int check_done(struct output *out, void *state, const json_t *closing) {
 	uint64_t errors = member_number(closing, "errors");
 	bool good = json_is_object(loaded);
 	FILE *stream = good ? out->stream : out->errors;
-	put_text(out->errors, member_text(closing, "diagnostics"));
+	put_lines(out->errors, member_text(closing, "diagnostics"));
 	put_text(stream, member_text(closing, "file"));
 	if (good)
 		show_counts(out, loaded);

@@ -144,7 +144,7 @@ static int explain_file(struct cli *cli, const char *probe, const struct questio
 		json_decref(rows);
 	} else {
 		char *text = diagnostics_text(&diagnostics);
-		put_text(cli->out.errors, text ? text : "");
+		put_lines(cli->out.errors, text ? text : "");
 		free(text);
 		status = complain(cli, STATUS_NO, "explain: the rules file is bad, so it decides nothing");
 	}
@@ -167,7 +167,7 @@ int cmd_explain(struct cli *cli) {
 	if (!probe)
 		return complain(cli, STATUS_NO, "out of memory");
 	if (!probe_parse(probe, &host_world, &question, &err))
-		status = complain(cli, STATUS_USAGE, "explain: %s", err.text);
+		status = complain(cli, STATUS_USAGE, "%s", err.text);
 	else if (cli->args.rules)
 		status = explain_file(cli, probe, &question);
 	else

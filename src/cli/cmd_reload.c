@@ -10,7 +10,7 @@ enum { RELOAD_TIMEOUT_MS = 120 * 1000 };
 static int reload_done(struct output *out, void *state, const json_t *closing) {
 	uint64_t rules = member_number(closing, "rules"), cut = member_number(closing, "cut");
 	char rules_text[NUMBER_TEXT], cut_text[NUMBER_TEXT];
-	put_text(out->errors, member_text(closing, "warnings"));
+	put_lines(out->errors, member_text(closing, "warnings"));
 	if (out->json)
 		return json_done(out, state, closing);
 	fprintf(out->stream, "reloaded: %s rule%s, %s connection%s cut\n", number_print(rules, rules_text),
@@ -20,7 +20,7 @@ static int reload_done(struct output *out, void *state, const json_t *closing) {
 
 static int reload_refused(struct output *out, void *state, const json_t *closing) {
 	(void)state;
-	put_text(out->errors, member_text(closing, "diagnostics"));
+	put_lines(out->errors, member_text(closing, "diagnostics"));
 	fputs("sallyport: ", out->errors);
 	put_text(out->errors, member_text(closing, "error"));
 	fputc('\n', out->errors);

@@ -95,6 +95,13 @@ void put_text(FILE *stream, const char *text) {
 	}
 }
 
+void put_lines(FILE *stream, const char *text) {
+	size_t length = strlen(text);
+	put_text(stream, text);
+	if (length && text[length - 1] != '\n')
+		fputc('\n', stream);
+}
+
 const char *number_print(uint64_t number, char text[NUMBER_TEXT]) {
 	char digits[NUMBER_TEXT];
 	int count = snprintf(digits, sizeof(digits), "%" PRIu64, number);

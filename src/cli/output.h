@@ -52,6 +52,8 @@ const char *style_end(const struct output *out);
 
 /* Text from the daemon: control characters but newline and tab become '?'. */
 void put_text(FILE *stream, const char *text);
+/* Likewise whole lines: a newline follows where the text has none at its end. "": nothing. */
+void put_lines(FILE *stream, const char *text);
 
 enum { NUMBER_TEXT = 32, AGE_TEXT = 32 };
 

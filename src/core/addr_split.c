@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 const struct addr_list *rule_remote(const struct rule *rule) {
 	return rule->direction == DIRECTION_IN ? &rule->from : &rule->to;
 }
@@ -132,6 +134,7 @@ static bool build_bounds(struct addr_tree *addresses, const struct ruleset *rule
 		}
 	}
 	addresses->bound_count = sort_unique(addresses->bounds, (next - addresses->bounds) / width, width);
+	array_trim(&addresses->bounds, addresses->bound_count, width);
 	return true;
 }
 

@@ -28,13 +28,15 @@ static bool rule_matches(const struct rule *rule, const struct question *questio
 }
 
 /* The first rule of the list that matches, if it stands before `best`; else `best`. */
-static size_t first_match(const struct ruleset *ruleset, const struct candidates *list,
-			  const struct question *question, size_t best) {
+static size_t first_match(const struct ruleset *ruleset, const struct walk *walk,
+			  const struct candidates *list, size_t best) {
 	for (size_t i = 0; i < list->count; i++) {
 		uint32_t number = list->rules[i] & ~RULE_CERTAIN;
 		if (number >= best)
 			break;
-		if (list->rules[i] & RULE_CERTAIN || rule_matches(&ruleset->rules[number], question))
+		if (list->rules[i] & RULE_CERTAIN)
+			return number;
+		if (walk_may_match(walk, number) && rule_matches(&ruleset->rules[number], walk->question))
 			return number;
 	}
 	return best;
@@ -47,7 +49,7 @@ struct answer eval(const struct ruleset *ruleset, const struct question *questio
 
 	walk_start(&walk, ruleset->index, question);
 	while (walk_next(&walk, &list))
-		best = first_match(ruleset, &list, question, best);
+		best = first_match(ruleset, &walk, &list, best);
 
 	if (best == ruleset->count)
 		return (struct answer){ruleset->defaults[question->direction], NULL};

@@ -18,7 +18,7 @@ enum {
 	MAX_PORT = 65535,
 	FEW_TERMS = 16,     /* a rule with no more port ranges is always spread */
 	MANY_TERMS = 65536, /* what all larger rules may take together, and 16 more a rule */
-	MIN_SPLIT = 6,      /* fewer rules that name addresses are faster read in a row */
+	MIN_SPLIT = 24,      /* fewer rules that name addresses are faster read in a row */
 	SHARE_WINDOW = 16,  /* how many address trees back to look for an equal one */
 };
 
@@ -33,6 +33,7 @@ struct rule_index {
 	struct port_tree *trees[2][TREES]; /* by direction and protocol; NULL: no rule */
 	struct split **splits;             /* owned here, shared by port nodes */
 	size_t split_count;
+	struct gate *gates; /* by rule */
 };
 
 /* What a build needs and throws away. */
@@ -64,6 +65,51 @@ bool question_port_in(const struct port_list *list, const struct question *quest
 const struct addr *question_remote(const struct question *question) {
 	return question->direction == DIRECTION_IN ? &question->from : &question->to;
 }
+
+/* ---- gates ---- */
+
+/* An IPv4 address, or the upper half of an IPv6 one: ascending within a family. */
+static uint64_t gate_key(const struct addr *addr) {
+	bool ipv4 = addr_family(addr) == FAMILY_IPV4;
+	uint64_t key = 0;
+
+	for (size_t i = ipv4 ? 12 : 0; i < (ipv4 ? 16 : 8); i++)
+		key = key << 8 | addr->bytes[i];
+	return key;
+}
+
+/* Opens the gate as far as these normalized ranges reach. */
+static void gate_widen(struct gate *gate, const struct addr_range *ranges, size_t count) {
+	if (count == 0)
+		return;
+	const struct addr *lo = &ranges[0].lo, *hi = &ranges[count - 1].hi;
+	bool mixed = addr_family(lo) != addr_family(hi);
+	uint64_t lo_key = mixed ? 0 : gate_key(lo), hi_key = mixed ? UINT64_MAX : gate_key(hi);
+
+	gate->lo = lo_key < gate->lo ? lo_key : gate->lo;
+	gate->hi = hi_key > gate->hi ? hi_key : gate->hi;
+}
+
+static struct gate gate_of(const struct rule *rule) {
+	const struct addr_list *remote = rule_remote(rule);
+	struct gate gate = {UINT64_MAX, 0};
+
+	if (remote->negate || addr_list_is_any(remote))
+		return (struct gate){0, UINT64_MAX};
+	gate_widen(&gate, remote->ranges, remote->count);
+	for (size_t i = 0; i < remote->set_count; i++)
+		gate_widen(&gate, remote->sets[i]->ranges, remote->sets[i]->count);
+	return gate;
+}
+
+static bool build_gates(struct rule_index *index, const struct ruleset *ruleset) {
+	index->gates = array_new(ruleset->count, sizeof(*index->gates));
+	for (size_t i = 0; i < ruleset->count && index->gates; i++)
+		index->gates[i] = gate_of(&ruleset->rules[i]);
+	return index->gates != NULL;
+}
+
+/* ---- long lists ---- */
 
 /* Neighbouring ports often have the very same rules. */
 static struct split *split_find(const struct builder *builder, const struct candidates *whole) {
@@ -136,31 +182,41 @@ static void port_tree_free(struct port_tree *ports) {
 	free(ports);
 }
 
+static int compare_ports(const void *left, const void *right) {
+	return *(const uint16_t *)left - *(const uint16_t *)right;
+}
+
+static size_t sort_unique_ports(uint16_t *ports, size_t count) {
+	size_t kept = 1;
+
+	qsort(ports, count, sizeof(*ports), compare_ports);
+	for (size_t i = 1; i < count; i++)
+		if (ports[i] != ports[kept - 1])
+			ports[kept++] = ports[i];
+	return kept;
+}
+
 /* Cuts the ports at every end of a span; then the spans speak of leaves. */
 static bool port_bounds(struct port_tree *ports, struct spans *spans) {
-	bool *cut = array_new(MAX_PORT + 2, sizeof(*cut));
+	uint16_t *bounds = ports->bounds = array_new(2 * spans->count + 1, sizeof(*bounds));
+	size_t count = 1; /* bounds[0] is port 0 */
 
-	if (!cut)
+	if (!bounds)
 		return false;
-	cut[0] = true;
 	for (size_t i = 0; i < spans->count; i++) {
-		cut[spans->items[i].lo] = true;
-		cut[spans->items[i].hi + 1] = true;
+		bounds[count++] = spans->items[i].lo;
+		if (spans->items[i].hi < MAX_PORT)
+			bounds[count++] = spans->items[i].hi + 1;
 	}
-	for (size_t port = 0; port <= MAX_PORT; port++)
-		ports->bound_count += cut[port];
-	ports->bounds = array_new(ports->bound_count, sizeof(*ports->bounds));
-	if (ports->bounds)
-		for (size_t port = 0, count = 0; port <= MAX_PORT; port++)
-			if (cut[port])
-				ports->bounds[count++] = port;
-	free(cut);
-	for (size_t i = 0; i < spans->count && ports->bounds; i++) {
+	ports->bound_count = sort_unique_ports(bounds, count);
+	array_trim(&ports->bounds, ports->bound_count, sizeof(*bounds));
+	bounds = ports->bounds;
+	for (size_t i = 0; i < spans->count; i++) {
 		struct span *span = &spans->items[i];
-		span->lo = port_leaf(ports->bounds, ports->bound_count, span->lo);
-		span->hi = port_leaf(ports->bounds, ports->bound_count, span->hi);
+		span->lo = port_leaf(bounds, ports->bound_count, span->lo);
+		span->hi = port_leaf(bounds, ports->bound_count, span->hi);
 	}
-	return ports->bounds != NULL;
+	return true;
 }
 
 static bool port_splits(struct builder *builder, struct port_tree *ports, bool any_protocol) {
@@ -262,7 +318,7 @@ struct rule_index *rule_index_new(const struct ruleset *ruleset) {
 
 	if (!index)
 		return NULL;
-	bool ok = build_direction(&builder, DIRECTION_IN) && build_direction(&builder, DIRECTION_OUT);
+	bool ok = build_gates(index, ruleset) && build_direction(&builder, DIRECTION_IN) && build_direction(&builder, DIRECTION_OUT);
 	for (size_t i = 0; i < TREES; i++)
 		spans_clear(&builder.spans[i]);
 	if (ok)
@@ -281,6 +337,7 @@ void rule_index_free(struct rule_index *index) {
 	for (size_t i = 0; i < index->split_count; i++)
 		split_free(index->splits[i]);
 	free(index->splits);
+	free(index->gates);
 	free(index);
 }
 
@@ -289,6 +346,8 @@ void rule_index_free(struct rule_index *index) {
 void walk_start(struct walk *walk, const struct rule_index *index, const struct question *question) {
 	*walk = (struct walk){
 	    .question = question,
+	    .gates = index->gates,
+	    .key = gate_key(question_remote(question)),
 	    .port = question_port(question),
 	    .trees = {index->trees[question->direction][question->protocol],
 		      index->trees[question->direction][ANY_PROTOCOL]},

@@ -20,11 +20,19 @@
 /* NULL: out of memory. Owner: the ruleset, rule_index_free. */
 struct rule_index *rule_index_new(const struct ruleset *ruleset);
 
+/* A look at the remote address that needs no other memory of the rule: outside of lo..hi, as
+ * index.c counts, the rule cannot match; inside it may. */
+struct gate {
+	uint64_t lo, hi;
+};
+
 struct port_tree;
 
 /* On the caller's stack; members are private to index.c. */
 struct walk {
 	const struct question *question;
+	const struct gate *gates; /* by rule */
+	uint64_t key;             /* of the remote address */
 	uint16_t port;
 	const struct port_tree *trees[2];
 	unsigned next_tree;
@@ -37,6 +45,11 @@ struct walk {
 void walk_start(struct walk *walk, const struct rule_index *index, const struct question *question);
 /* The next list, in no order among lists; lists may be empty. False: no more. */
 bool walk_next(struct walk *walk, struct candidates *list);
+
+/* False: the rule of this list entry cannot match. */
+static inline bool walk_may_match(const struct walk *walk, uint32_t number) {
+	return walk->gates[number].lo <= walk->key && walk->key <= walk->gates[number].hi;
+}
 
 /* What stands in the place of the service's port: port, ICMP type, or 0. */
 uint16_t question_port(const struct question *question);

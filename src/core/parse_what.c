@@ -36,12 +36,28 @@ static bool add_service_name(struct what *what, const char *name) {
 	return added && *added;
 }
 
+unsigned what_protocols(const struct what *what) {
+	unsigned mask = 0;
+
+	for (size_t i = 0; i < what->protocol_count; i++) {
+		unsigned bit = protocol_bit(what->protocols[i]);
+
+		if (!bit)
+			return 0;
+		mask |= bit;
+	}
+	for (size_t i = 0; what->service_count && i < what->count; i++)
+		mask |= protocol_bit(what->matches[i].protocol);
+	return mask;
+}
+
 static bool is_number(const char *word) {
 	return word[0] && word[strspn(word, "0123456789")] == '\0';
 }
 
 /* A port written where a protocol belongs is the commonest slip. */
-static bool check_number(struct parser *parser, const struct token *token, const char *word) {
+static bool check_number(struct parser *parser, const struct token *token, const char *word,
+                         const struct what *what) {
 	uint8_t protocol;
 
 	if (!is_number(word))
@@ -49,6 +65,8 @@ static bool check_number(struct parser *parser, const struct token *token, const
 	if (!protocol_parse(word, &protocol))
 		return fail_at(parser, token, "a number alone is a protocol, 0 to 255; for the port write `tcp %s`",
 		               word);
+	if (!protocol_name(protocol) && what_protocols(what))
+		return fail_at(parser, token, "a port after a comma; write it after a blank, as in `tcp %s`", word);
 	if (!protocol_name(protocol))
 		warn_at(parser, token, "this is the protocol number %s; for the port write `tcp %s`", word, word);
 	return true;
@@ -84,7 +102,7 @@ static bool parse_item(struct parser *parser, struct what *what) {
 		return false;
 	if (strcmp(word, "any") == 0)
 		return fail_at(parser, &token, "`any` must stand alone");
-	if (!check_number(parser, &token, word))
+	if (!check_number(parser, &token, word, what))
 		return false;
 	if (protocol_parse(word, &protocol)) {
 		if (what->service_count)
@@ -98,21 +116,6 @@ static bool parse_item(struct parser *parser, struct what *what) {
 		               word);
 	advance(parser);
 	return add_service_matches(parser, &token, word, what);
-}
-
-unsigned what_protocols(const struct what *what) {
-	unsigned mask = 0;
-
-	for (size_t i = 0; i < what->protocol_count; i++) {
-		unsigned bit = protocol_bit(what->protocols[i]);
-
-		if (!bit)
-			return 0;
-		mask |= bit;
-	}
-	for (size_t i = 0; what->service_count && i < what->count; i++)
-		mask |= protocol_bit(what->matches[i].protocol);
-	return mask;
 }
 
 static bool is_icmp(const struct what *what) {

@@ -76,10 +76,20 @@ static bool take_remote(struct selection *selection, const char *value, struct e
 	return parse_range(value, &selection->remote, err);
 }
 
-static bool unknown_state(const char *name, struct error *err) {
-	struct nearest nearest = nearest_to(name);
-	char names[160] = "";
+/* As states are printed: SYN_SENT. */
+static char upper_state(char c) {
+	if (c == '-')
+		return '_';
+	return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
 
+static bool unknown_state(const char *name, struct error *err) {
+	char names[160] = "", upper[NEAREST_MAX + 1] = "";
+	struct nearest nearest;
+
+	for (size_t i = 0; name[i] && i < NEAREST_MAX; i++)
+		upper[i] = upper_state(name[i]);
+	nearest = nearest_to(upper);
 	for (uint8_t state = 0; state < STATES; state++) {
 		size_t length = strlen(names);
 		nearest_see(state_name(state), &nearest);

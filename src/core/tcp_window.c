@@ -3,14 +3,16 @@
  * The window check after van Rooij. A segment of side S to side R fits where
  *
  *   1. it starts no later than R's window lets S send     seq <= S.max_end
- *   2. it is no older than what S may still repeat        seq + length >= S.end - R.max_window
+ *   2. it is not older than what S may still repeat       seq + length >= S.end - max(R.max_window, 66000)
  *   3. it acknowledges nothing that R has not sent        ack <= R.end
- *   4. nor something R has forgotten long ago             ack >= R.end - max(S.max_window, 66000)
+ *   4. nor something R has forgotten long ago             ack >= R.end - 2 max(S.max_window, 66000)
  *
  * 1 takes the start, not the end: a probe of a closed window lies one byte behind it, and
  * the receiver cuts what is too much. 2 lets keep-alives through, which repeat the last
- * byte. The 66000 of 4 are the largest unscaled window and a bit, for acknowledgments that
- * were overtaken. Until a SYN is acknowledged there is nothing to be lenient about: the
+ * byte. 4 is for data that was overtaken by much and is still wanted: RFC 5961 5.2 has R
+ * take what acknowledges no less than one window before the last, and R.end is one window
+ * behind that at most. 66000: the largest unscaled window and a bit, so that small windows do not
+ * make late copies look like attacks; the receiver ignores them. Until a SYN is acknowledged there is nothing to be lenient about: the
  * acknowledgment has to cover it, and a repeated SYN has to be the same.
  */
 #include "tcp_window.h"
@@ -31,7 +33,7 @@ static void raise_to(uint32_t *number, uint32_t least) {
 }
 
 static bool within(uint32_t number, uint32_t first, uint32_t last) {
-	return !before(number, first) && !before(last, number);
+	return number - first <= last - first;
 }
 
 uint32_t segment_end(const struct tcp_segment *segment) {
@@ -42,6 +44,11 @@ uint32_t segment_end(const struct tcp_segment *segment) {
 /* The sequence number right behind the SYN. Only until the SYN is acknowledged. */
 static uint32_t syn_end(const struct tcp_side *side) {
 	return side->end - side->early;
+}
+
+/* How far back is not too late. */
+static uint32_t reach(const struct tcp_side *side) {
+	return side->max_window > OVERTAKEN ? side->max_window : OVERTAKEN;
 }
 
 /* Windows of SYNs are never scaled (RFC 7323 2.2). */
@@ -72,7 +79,7 @@ static bool sequence_fits(const struct tcp_track *track, const struct tcp_segmen
 	}
 	if (!(sender->flags & SIDE_SYN_ACKED) && end - syn_end(sender) > UINT16_MAX)
 		return false; /* more than the other SYN's window lets it send */
-	return !before(sender->max_end, segment->seq) && !before(end, sender->end - receiver->max_window);
+	return !before(sender->max_end, segment->seq) && !before(end, sender->end - reach(receiver));
 }
 
 static bool ack_fits(const struct tcp_track *track, uint32_t ack, enum side side) {
@@ -81,9 +88,8 @@ static bool ack_fits(const struct tcp_track *track, uint32_t ack, enum side side
 		return false;
 	if (!(receiver->flags & SIDE_SYN_ACKED))
 		return within(ack, syn_end(receiver), receiver->end);
-	uint32_t back = sender->max_window > OVERTAKEN ? sender->max_window : OVERTAKEN;
 	uint32_t last = receiver->flags & SIDE_LOOSE ? receiver->max_end : receiver->end;
-	return within(ack, receiver->end - back, last);
+	return within(ack, receiver->end - 2 * reach(sender), last);
 }
 
 bool window_fits(const struct tcp_track *track, const struct tcp_segment *segment, enum side side) {

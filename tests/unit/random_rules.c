@@ -378,20 +378,44 @@ static void put_side(struct model *model, const char *word, const struct model_r
 	}
 }
 
-/* The parser refuses lists of ports that leave nothing. */
-static bool makes_sense(const struct model_rule *rule) {
-	bool meets = false, from = false, types = rule->ports.given ? false : true;
+/* Where a list of ports begins or ends to hold: if two lists meet, they do at such a port. */
+static unsigned edges_of(const struct model_ports *ports, unsigned *edges) {
+	unsigned count = 0;
 
-	for (unsigned port = 0; port <= UINT16_MAX && !(meets && from && types); port++) {
-		from = from || judge_ports(&rule->from_ports, port);
-		types = types || (port <= UINT8_MAX && judge_ports(&rule->ports, port));
-		bool here = rule->any || (rule->service_count == 0 && judge_ports(&rule->ports, port));
-		for (unsigned i = 0; i < rule->service_count; i++)
-			here = here || (rule->services[i].ports.lo <= port && port <= rule->services[i].ports.hi);
-		meets = meets || (here && judge_ports(&rule->to_ports, port));
+	for (unsigned i = 0; i < ports->count; i++) {
+		edges[count++] = ports->ranges[i].lo;
+		edges[count++] = ports->ranges[i].hi + 1;
 	}
+	return count;
+}
+
+static bool judge_service_port(const struct model_rule *rule, unsigned port) {
+	if (rule->service_count == 0)
+		return judge_ports(&rule->ports, port);
+	for (unsigned i = 0; i < rule->service_count; i++)
+		if (rule->services[i].ports.lo <= port && port <= rule->services[i].ports.hi)
+			return true;
+	return false;
+}
+
+/* The parser refuses lists of ports or types that leave nothing. */
+static bool makes_sense(const struct model_rule *rule) {
 	bool icmp = rule->protocol_count == 1 && (rule->protocols[0] == 1 || rule->protocols[0] == 58);
-	return meets && from && (!icmp || types);
+	bool from = false, meets = false;
+	unsigned edges[8 * MODEL_ITEMS] = {0}, count = 1;
+
+	count += edges_of(&rule->ports, edges + count);
+	count += edges_of(&rule->from_ports, edges + count);
+	count += edges_of(&rule->to_ports, edges + count);
+	for (unsigned i = 0; i < rule->service_count; i++)
+		edges[count++] = rule->services[i].ports.lo;
+	for (unsigned i = 0; i < count; i++) {
+		if (edges[i] > (icmp ? UINT8_MAX : UINT16_MAX))
+			continue;
+		from = from || judge_ports(&rule->from_ports, edges[i]);
+		meets = meets || (judge_service_port(rule, edges[i]) && judge_ports(&rule->to_ports, edges[i]));
+	}
+	return from && meets;
 }
 
 static void put_rule(struct model *model) {

@@ -49,7 +49,7 @@ static void wrong_usage_is_exit_2_and_says_why(void **state) {
 	wrong_usage(RUN("list", "prot", "22"), "list: ");
 	wrong_usage(RUN("list", "port", "70000"), "list: ");
 	wrong_usage(RUN("kill", "state", "WHATEVER"), "kill: ");
-	wrong_usage(RUN("explain", "in", "tcp", "form", "192.0.2.7"), "explain: ");
+	wrong_usage(RUN("explain", "in", "tcp", "form", "192.0.2.7"), "sallyport: probe: ");
 }
 
 static void help_and_version_go_to_stdout(void **state) {
@@ -206,11 +206,11 @@ static void a_refused_reload_shows_the_diagnostics(void **state) {
 	struct outcome outcome;
 	char request[4096];
 	(void)state;
-	WITH_DAEMON("{\"error\":\"old rules stay\",\"diagnostics\":\"f:1:1: error: e\\n\"}\n", outcome,
-		    request, "reload");
+	WITH_DAEMON("{\"error\":\"old rules stay\",\"diagnostics\":\"f:1:1: error: e\\n  x\\n  ^\"}\n",
+		    outcome, request, "reload");
 	assert_int_equal(outcome.status, 1);
 	assert_string_equal(outcome.out, "");
-	assert_string_equal(outcome.err, "f:1:1: error: e\nsallyport: old rules stay\n");
+	assert_string_equal(outcome.err, "f:1:1: error: e\n  x\n  ^\nsallyport: old rules stay\n");
 	outcome_free(&outcome);
 }
 

@@ -191,7 +191,7 @@ static void a_bad_probe_is_wrong_usage(void **state) {
 	struct outcome outcome = RUN("explain", "--rules", path, "in", "tcp", "to", "nowhere");
 	assert_int_equal(outcome.status, 2);
 	assert_string_equal(outcome.out, "");
-	contains(outcome.err, "sallyport: explain: ");
+	contains(outcome.err, "sallyport: probe: ");
 	outcome_free(&outcome);
 }
 

@@ -277,7 +277,7 @@ static void what_is_included_must_exist(void **state) {
 
 static void includes_have_a_greatest_depth(void **state) {
 	struct memory_file files[19] = {{NULL, NULL}};
-	char paths[18][8], texts[18][32];
+	char paths[18][16], texts[18][32];
 	struct diagnostics diagnostics;
 	struct world world = memory_world(files);
 
@@ -424,7 +424,7 @@ static void a_million_set_members_load(void **state) {
 	(void)state;
 	assert_non_null(text);
 	for (unsigned i = 0; i < MEMBERS; i++) { /* every other address, so that none merge; not in order */
-		uint32_t address = i * 7919 % MEMBERS * 2;
+		uint32_t address = (uint32_t)(i * (uint64_t)7919 % MEMBERS * 2);
 
 		length += (size_t)sprintf(text + length, "10.%u.%u.%u\n", address >> 16, address >> 8 & 255,
 		                          address & 255);
