@@ -62,7 +62,7 @@ static bool parse_prefix(const char *head, const char *tail, struct addr_range *
 		return fail(why, "not an address before the /");
 	if (!parse_prefix_length(tail, addr_family(&addr) == FAMILY_IPV4 ? 32 : 128, &length))
 		return fail(why, addr_family(&addr) == FAMILY_IPV4 ? "the prefix length is not 0 to 32"
-		                                                   : "the prefix length is not 0 to 128");
+								   : "the prefix length is not 0 to 128");
 	prefix = addr_prefix(&addr, length);
 	if (!addr_equal(&prefix.lo, &addr))
 		return fail(why, "bits are set behind the prefix length");
@@ -98,8 +98,8 @@ bool addr_range_parse(const char *text, struct addr_range *range, const char **w
 		return parse_span(head, text + head_length + 1, range, why);
 	if (!addr_parse(head, &addr))
 		return fail(why, strncasecmp(head, "::ffff:", 7) == 0 && strchr(head, '.')
-		                     ? "an IPv4-mapped address: write the IPv4 address"
-		                     : "not an address");
+				     ? "an IPv4-mapped address: write the IPv4 address"
+				     : "not an address");
 	*range = (struct addr_range){addr, addr};
 	return true;
 }
@@ -109,8 +109,8 @@ static int prefix_length(const struct addr_range *range) {
 	unsigned length = addr_family(&range->lo) == FAMILY_IPV4 ? MAPPED_BITS : 0, first = length;
 	struct addr_range prefix;
 
-	while (length < 128 && ((range->lo.bytes[length / 8] ^ range->hi.bytes[length / 8]) &
-	                        (0x80 >> length % 8)) == 0)
+	while (length < 128 &&
+	       ((range->lo.bytes[length / 8] ^ range->hi.bytes[length / 8]) & (0x80 >> length % 8)) == 0)
 		length++;
 	prefix = addr_prefix(&range->lo, length - first);
 	if (!addr_equal(&prefix.lo, &range->lo) || !addr_equal(&prefix.hi, &range->hi))

@@ -82,15 +82,15 @@ static int compare_ipv6(const void *left, const void *right) {
 }
 
 uint32_t addr_tree_leaf(const struct addr_tree *addresses, const struct addr *addr) {
-	size_t width = addresses->width, count = addresses->bound_count;
-	const uint8_t *key = addr_key(addr, width), *at = addresses->bounds;
+	size_t width = addresses->width, count = addresses->bound_count, at = 0;
+	const uint8_t *key = addr_key(addr, width);
 
 	while (count > 1) {
-		const uint8_t *middle = at + count / 2 * width;
-		at = memcmp(middle, key, width) <= 0 ? middle : at;
-		count -= count / 2;
+		size_t half = count / 2;
+		at = memcmp(addresses->bounds + (at + half) * width, key, width) <= 0 ? at + half : at;
+		count -= half;
 	}
-	return (at - addresses->bounds) / width;
+	return at;
 }
 
 static size_t sort_unique(uint8_t *keys, size_t count, size_t width) {

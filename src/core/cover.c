@@ -67,11 +67,14 @@ static int ports_reach(const struct rule *rule, uint8_t protocol, uint16_t at) {
 }
 
 /* Everything but protocol and port. */
-static bool covers_the_rest(const struct cover *cover, const struct rule *earlier) {
-	return interfaces_inside(&cover->rule->on, &earlier->on) &&
-	       ports_inside(&cover->rule->from_ports, &earlier->from_ports) &&
-	       addrs_inside(&cover->rule->from, &earlier->from) &&
-	       addrs_inside(&cover->rule->to, &earlier->to);
+static bool covers_the_rest(struct cover *cover, const struct rule *earlier) {
+	const struct rule *rule = cover->rule;
+
+	if (!interfaces_inside(&rule->on, &earlier->on) ||
+	    !ports_inside(&rule->from_ports, &earlier->from_ports))
+		return false;
+	cover->work += addrs_work(&rule->from, &earlier->from) + addrs_work(&rule->to, &earlier->to);
+	return addrs_inside(&rule->from, &earlier->from) && addrs_inside(&rule->to, &earlier->to);
 }
 
 static struct addr sample_addr(const struct addr_list *list) {
@@ -270,7 +273,8 @@ void warn_covered(const struct ruleset *ruleset, struct diagnostics *diagnostics
 	size_t work = 0;
 
 	for (size_t i = 0; i < ruleset->count && work <= MAX_WORK && !diagnostics->more; i++) {
-		struct cover cover = {.ruleset = ruleset, .number = i, .rule = &ruleset->rules[i], .work = work};
+		struct cover cover = {
+		    .ruleset = ruleset, .number = i, .rule = &ruleset->rules[i], .work = work};
 		if (is_covered(&cover))
 			warn(&cover, diagnostics);
 		work = cover.work;

@@ -38,7 +38,7 @@ static char *copy_source(const char *source) {
 }
 
 static bool fill(struct diagnostic *diagnostic, const struct place *place, const char *source,
-                 const char *message) {
+		 const char *message) {
 	diagnostic->file = strdup(place && place->file ? place->file : "");
 	diagnostic->line = place ? place->line : 0;
 	diagnostic->message = strdup(message);
@@ -48,7 +48,7 @@ static bool fill(struct diagnostic *diagnostic, const struct place *place, const
 }
 
 void diagnostics_add(struct diagnostics *diagnostics, enum severity severity, const struct place *place,
-                     unsigned column, unsigned length, const char *source, const char *message) {
+		     unsigned column, unsigned length, const char *source, const char *message) {
 	size_t *counter = severity == SEVERITY_ERROR ? &diagnostics->errors : &diagnostics->warnings;
 	struct diagnostic *added;
 

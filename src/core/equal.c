@@ -30,7 +30,7 @@ static bool ports_equal(const struct port_list *left, const struct port_list *ri
 
 /* Field by field: struct match has padding. */
 static bool matches_equal(const struct match *left, size_t left_count, const struct match *right,
-                          size_t right_count) {
+			  size_t right_count) {
 	if (left_count != right_count)
 		return false;
 	for (size_t i = 0; i < left_count; i++)
@@ -44,7 +44,7 @@ static bool whats_equal(const struct what *left, const struct what *right) {
 	return left->any == right->any &&
 	       matches_equal(left->matches, left->count, right->matches, right->count) &&
 	       string_lists_equal(left->services, left->service_count, right->services,
-	                          right->service_count) &&
+				  right->service_count) &&
 	       left->protocol_count == right->protocol_count &&
 	       bytes_equal(left->protocols, right->protocols, left->protocol_count, 1) &&
 	       ports_equal(&left->ports, &right->ports);
@@ -65,7 +65,8 @@ static bool rules_equal(const struct rule *left, const struct rule *right) {
 	return left->action == right->action && left->direction == right->direction &&
 	       left->log == right->log && left->essential == right->essential &&
 	       whats_equal(&left->what, &right->what) && addr_lists_equal(&left->from, &right->from) &&
-	       addr_lists_equal(&left->to, &right->to) && ports_equal(&left->from_ports, &right->from_ports) &&
+	       addr_lists_equal(&left->to, &right->to) &&
+	       ports_equal(&left->from_ports, &right->from_ports) &&
 	       ports_equal(&left->to_ports, &right->to_ports) && left->on.negate == right->on.negate &&
 	       string_lists_equal(left->on.names, left->on.count, right->on.names, right->on.count);
 }

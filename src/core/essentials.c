@@ -26,6 +26,5 @@ const char essentials_first[] =
     "allow in udp 546 from any port 547\n"
     "allow out udp 547 from any port 546\n";
 
-const char essentials_last[] =
-    "allow in icmpv6 echo-request\n"
-    "allow out icmpv6 echo-request\n";
+const char essentials_last[] = "allow in icmpv6 echo-request\n"
+			       "allow out icmpv6 echo-request\n";

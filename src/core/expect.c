@@ -25,7 +25,8 @@ static void put_place(struct text *text, const struct expectation *expectation, 
 }
 
 /* "drop by line 9 (`drop in any`)", "drop by default in drop". */
-static void put_answer(struct text *text, const struct expectation *expectation, const struct answer *answer) {
+static void put_answer(struct text *text, const struct expectation *expectation,
+		       const struct answer *answer) {
 	const char *action = action_name(answer->action);
 
 	text_printf(text, "%s by ", action);

@@ -186,11 +186,12 @@ static struct decision judge_by_rules(const struct judgement *judgement, enum en
 }
 
 /* What leaves through address translation is nobody's to refuse here: whoever let it in or
- * made it has decided. Entered or not, it passes. */
+ * made it has decided. Entered or not, it passes. Mid-stream it may be the answer of a
+ * published port to a connection that was just cut: learned, it would open that again. */
 static struct decision learn(const struct judgement *judgement) {
 	enum role role = judgement->tracker->role(judgement->packet);
 	struct decision decision = decide(judgement, PASS_LEARNED);
-	if (role == ROLE_OPENS || role == ROLE_MIDSTREAM)
+	if (role == ROLE_OPENS || (role == ROLE_MIDSTREAM && judgement->policy->ruleset->settings.pickup))
 		decision.opened = enter(judgement, NO_RULE, CONNECTION_LEARNED) != NULL;
 	return decision;
 }

@@ -119,6 +119,12 @@ static bool items_disjoint(const struct addr_list *left, const struct addr_list 
 	return true;
 }
 
+size_t addrs_work(const struct addr_list *inner, const struct addr_list *outer) {
+	size_t total = list_total(inner) + (outer->negate ? list_total(outer) : 0);
+
+	return total < MAX_COMPARED ? total : MAX_COMPARED;
+}
+
 bool addrs_inside(const struct addr_list *inner, const struct addr_list *outer) {
 	if (addr_list_is_any(outer))
 		return true;

@@ -11,6 +11,13 @@
 
 static_assert(sizeof(struct key) == 40, "keys are compared as bytes, so they must have no padding");
 
+/* The type that a reply answers. */
+static uint8_t query_of(uint8_t protocol, uint8_t reply) {
+	if (protocol == PROTOCOL_ICMPV6)
+		return (uint8_t)(reply - 1);
+	return reply == 0 ? 8 : (uint8_t)(reply - 1);
+}
+
 static struct key key_of_tuple(const struct tuple *tuple, uint8_t icmp_type, enum direction direction) {
 	struct key key = {.protocol = tuple->protocol};
 	bool in = direction == DIRECTION_IN;
@@ -23,6 +30,7 @@ static struct key key_of_tuple(const struct tuple *tuple, uint8_t icmp_type, enu
 	if (query || icmp_is_reply(tuple->protocol, icmp_type)) {
 		bool remote_asked = query == in;
 		*(remote_asked ? &key.local_port : &key.remote_port) = 0;
+		key.query = query ? icmp_type : query_of(tuple->protocol, icmp_type);
 	}
 	return key;
 }

@@ -98,8 +98,8 @@ static void take_control(struct lexer *lexer, struct token *token) {
 	bool nul = *lexer->cursor == '\0';
 
 	take_bad(lexer, token, 1,
-	         nul ? "a NUL byte: this is not a text file"
-	             : "a control character: this is not a plain text file");
+		 nul ? "a NUL byte: this is not a text file"
+		     : "a control character: this is not a plain text file");
 	token->fatal = true;
 }
 

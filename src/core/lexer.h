@@ -16,7 +16,7 @@ enum token_kind {
 	TOKEN_STRING, /* with its quotes */
 	TOKEN_COMMA,
 	TOKEN_EQUALS,
-	TOKEN_END,  /* of the statement */
+	TOKEN_END, /* of the statement */
 	TOKEN_FILE_END,
 	TOKEN_BAD, /* `problem` says what */
 };

@@ -12,31 +12,22 @@
 #include "sallyport/core/rule.h"
 
 static const struct number_name protocols[] = {
-    {0, "hopopt"},   {1, "icmp"},       {2, "igmp"},  {4, "ipip"},     {6, "tcp"},         {8, "egp"},
-    {9, "igp"},      {17, "udp"},       {33, "dccp"}, {41, "ipv6"},    {46, "rsvp"},       {47, "gre"},
-    {50, "esp"},     {51, "ah"},        {58, "icmpv6"}, {88, "eigrp"}, {89, "ospf"},
-    {97, "etherip"}, {103, "pim"},      {108, "ipcomp"}, {112, "vrrp"}, {115, "l2tp"},     {124, "isis"},
-    {132, "sctp"},   {135, "mobility"}, {136, "udplite"}, {137, "mpls"}, {139, "hip"},     {140, "shim6"},
-    {0, NULL},
+    {0, "hopopt"},     {1, "icmp"},      {2, "igmp"},    {4, "ipip"},   {6, "tcp"},     {8, "egp"},
+    {9, "igp"},        {17, "udp"},      {33, "dccp"},   {41, "ipv6"},  {46, "rsvp"},   {47, "gre"},
+    {50, "esp"},       {51, "ah"},       {58, "icmpv6"}, {88, "eigrp"}, {89, "ospf"},   {97, "etherip"},
+    {103, "pim"},      {108, "ipcomp"},  {112, "vrrp"},  {115, "l2tp"}, {124, "isis"},  {132, "sctp"},
+    {135, "mobility"}, {136, "udplite"}, {137, "mpls"},  {139, "hip"},  {140, "shim6"}, {0, NULL},
 };
 
 static const struct number_name icmp_types[] = {
-    {0, "echo-reply"},
-    {3, "destination-unreachable"},
-    {4, "source-quench"},
-    {5, "redirect"},
-    {8, "echo-request"},
-    {9, "router-advertisement"},
-    {10, "router-solicitation"},
-    {11, "time-exceeded"},
-    {12, "parameter-problem"},
-    {13, "timestamp-request"},
-    {14, "timestamp-reply"},
-    {15, "info-request"},
-    {16, "info-reply"},
-    {17, "address-mask-request"},
-    {18, "address-mask-reply"},
-    {0, NULL},
+    {0, "echo-reply"},           {3, "destination-unreachable"},
+    {4, "source-quench"},        {5, "redirect"},
+    {8, "echo-request"},         {9, "router-advertisement"},
+    {10, "router-solicitation"}, {11, "time-exceeded"},
+    {12, "parameter-problem"},   {13, "timestamp-request"},
+    {14, "timestamp-reply"},     {15, "info-request"},
+    {16, "info-reply"},          {17, "address-mask-request"},
+    {18, "address-mask-reply"},  {0, NULL},
 };
 
 static const struct number_name icmpv6_types[] = {

@@ -21,7 +21,8 @@ static unsigned edit_distance(const char *left, const char *right) {
 	for (unsigned i = 1; i <= left_length; i++) {
 		row[0] = i;
 		for (unsigned j = 1; j <= right_length; j++) {
-			row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + (left[i - 1] != right[j - 1]));
+			row[j] =
+			    min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + (left[i - 1] != right[j - 1]));
 			if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] &&
 			    before[j - 2] + 1 < row[j])
 				row[j] = before[j - 2] + 1;

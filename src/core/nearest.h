@@ -9,7 +9,7 @@ enum { NEAREST_MAX = 32 }; /* longer names are not looked at */
 
 struct nearest {
 	const char *typed;
-	unsigned distance; /* of `best` */
+	unsigned distance;          /* of `best` */
 	char best[NEAREST_MAX + 1]; /* "": nothing near enough */
 };
 

@@ -111,8 +111,8 @@ static void show_line(const struct parser *parser, struct diagnostic *diagnostic
 	while (end > start && (text[end - 1] == ' ' || text[end - 1] == '\t'))
 		end--;
 	diagnostics_add(&copy, diagnostic->severity, &(struct place){diagnostic->file, diagnostic->line},
-	                (unsigned)start + 1, end > start ? (unsigned)(end - start) : 1, text,
-	                diagnostic->message);
+			(unsigned)start + 1, end > start ? (unsigned)(end - start) : 1, text,
+			diagnostic->message);
 	if (copy.count) {
 		struct diagnostic shown = copy.items[0];
 
@@ -122,7 +122,6 @@ static void show_line(const struct parser *parser, struct diagnostic *diagnostic
 	diagnostics_free(&copy);
 	free(text);
 }
-
 
 static void seal_and_check(struct parser *parser, const char *path) {
 	size_t known = parser->diagnostics->count;

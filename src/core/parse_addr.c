@@ -29,7 +29,7 @@ static bool fail_host_bits(struct parser *parser, const struct token *token, con
 		return false;
 	network = addr_prefix(&addr, (unsigned)strtoul(word + length + 1, NULL, 10));
 	return fail_at(parser, token, "%s has bits set behind its prefix length; the network is %s", word,
-	               addr_range_print(&network, text));
+		       addr_range_print(&network, text));
 }
 
 static bool fail_range(struct parser *parser, const struct token *token, const char *word, const char *why) {
@@ -41,8 +41,9 @@ static bool fail_range(struct parser *parser, const struct token *token, const c
 		return fail_at(parser, token, "%s: %s", quote(token, quoted), why);
 	if (strmap_get(&parser->sets, word))
 		return fail_at(parser, token, "%s is no address; did you mean `@%s`, the set?",
-		               quote(token, quoted), word);
-	return fail_at(parser, token, "%s is no address, prefix (a/len) or range (a-b)", quote(token, quoted));
+			       quote(token, quoted), word);
+	return fail_at(parser, token, "%s is no address, prefix (a/len) or range (a-b)",
+		       quote(token, quoted));
 }
 
 bool parse_range(struct parser *parser, const struct token *token, struct addr_range *range) {

@@ -20,7 +20,7 @@ static unsigned list_families(const struct addr_list *list) {
 
 	for (size_t i = 0; i < list->set_count; i++)
 		families |= list->sets[i]->count ? range_families(list->sets[i]->ranges, list->sets[i]->count)
-		                                 : (unsigned)HAS_BOTH;
+						 : (unsigned)HAS_BOTH;
 	return list->negate || addr_list_is_any(list) ? (unsigned)HAS_BOTH : families;
 }
 
@@ -29,8 +29,8 @@ static unsigned what_families(const struct what *what) {
 
 	for (size_t i = 0; i < what->protocol_count; i++)
 		families |= what->protocols[i] == PROTOCOL_ICMP     ? HAS_IPV4
-		            : what->protocols[i] == PROTOCOL_ICMPV6 ? HAS_IPV6
-		                                                    : HAS_BOTH;
+			    : what->protocols[i] == PROTOCOL_ICMPV6 ? HAS_IPV6
+								    : HAS_BOTH;
 	return families ? families : (unsigned)HAS_BOTH;
 }
 
@@ -41,5 +41,5 @@ void warn_families(struct parser *parser, const struct rule *rule, const struct 
 		warn_at(parser, token, "no packet matches this: one side is IPv4, the other IPv6");
 	else if ((from & to & what_families(&rule->what)) == 0)
 		warn_at(parser, token, "no packet matches this: these addresses do not go with %s",
-		        protocol_name(rule->what.protocols[0]));
+			protocol_name(rule->what.protocols[0]));
 }

@@ -16,11 +16,10 @@ static bool parse_statement(struct parser *parser) {
 		const char *keyword;
 		bool (*parse)(struct parser *);
 	} statements[] = {
-	    {"default", parse_default}, {"set", parse_set},
-	    {"service", parse_service}, {"include", parse_include},
-	    {"expect", parse_expect},   {"essentials", parse_essentials},
-	    {"pickup", parse_pickup},   {"mark", parse_mark},
-	    {"timeout", parse_timeout}, {"connections", parse_connections},
+	    {"default", parse_default},         {"set", parse_set},       {"service", parse_service},
+	    {"include", parse_include},         {"expect", parse_expect}, {"essentials", parse_essentials},
+	    {"pickup", parse_pickup},           {"mark", parse_mark},     {"timeout", parse_timeout},
+	    {"connections", parse_connections},
 	};
 
 	if (accept_word(parser, "allow"))
@@ -33,8 +32,8 @@ static bool parse_statement(struct parser *parser) {
 		if (accept_word(parser, statements[i].keyword))
 			return statements[i].parse(parser);
 	return fail_keyword(parser, statement_words,
-	                    "a rule (`allow`, `drop` or `reject`) or another statement (`default`, `set`, "
-	                    "`service`, `include`, `expect` or a setting)");
+			    "a rule (`allow`, `drop` or `reject`) or another statement (`default`, `set`, "
+			    "`service`, `include`, `expect` or a setting)");
 }
 
 static void skip_statement(struct parser *parser) {
@@ -46,7 +45,7 @@ static void skip_statement(struct parser *parser) {
 }
 
 void parse_statements(struct parser *parser, const char *file, const char *text, size_t length,
-                      unsigned first_line) {
+		      unsigned first_line) {
 	struct lexer outer_lexer = parser->lexer;
 	struct token outer_token = parser->token;
 	struct place outer_place = parser->place;

@@ -24,7 +24,7 @@ void ports_clear(struct ports *ports) {
 }
 
 static bool add_to_all(struct parser *parser, unsigned protocols, struct ports *ports,
-                       struct port_range range) {
+		       struct port_range range) {
 	for (unsigned kind = 0; kind < PORTS_KINDS; kind++)
 		if ((protocols & 1u << kind) && !port_list_add(&ports->by[kind], range))
 			return fail_memory(parser);
@@ -42,7 +42,7 @@ static bool looks_like_numbers(const char *word) {
 }
 
 static bool parse_numbers(struct parser *parser, const struct token *token, char *word, uint32_t max,
-                          struct port_range *range) {
+			  struct port_range *range) {
 	char *dash = strchr(word, '-');
 	uint32_t lo, hi;
 
@@ -57,7 +57,7 @@ static bool parse_numbers(struct parser *parser, const struct token *token, char
 }
 
 static bool add_service(struct parser *parser, const struct token *token, const char *name,
-                        unsigned protocols, struct ports *ports) {
+			unsigned protocols, struct ports *ports) {
 	const struct known_service *known = find_service(parser, name);
 	unsigned found = 0;
 
@@ -74,10 +74,10 @@ static bool add_service(struct parser *parser, const struct token *token, const 
 	}
 	if (!found)
 		return fail_at(parser, token, "service `%s` has no port on %s, only on %s", name,
-		               protocols & HAS_TCP ? "tcp" : "udp", protocols & HAS_TCP ? "udp" : "tcp");
+			       protocols & HAS_TCP ? "tcp" : "udp", protocols & HAS_TCP ? "udp" : "tcp");
 	if (found != protocols)
 		warn_at(parser, token, "service `%s` has no port on %s; this matches %s alone", name,
-		        found & HAS_TCP ? "udp" : "tcp", found & HAS_TCP ? "tcp" : "udp");
+			found & HAS_TCP ? "udp" : "tcp", found & HAS_TCP ? "tcp" : "udp");
 	return true;
 }
 
@@ -107,7 +107,7 @@ static bool invert(struct parser *parser, const struct token *token, struct port
 }
 
 static bool finish_ports(struct parser *parser, const struct token *token, unsigned protocols, bool negate,
-                         struct ports *ports) {
+			 struct ports *ports) {
 	ports->given = true;
 	for (unsigned kind = 0; kind < PORTS_KINDS; kind++) {
 		if (!(protocols & 1u << kind))
@@ -152,8 +152,8 @@ static bool fail_type(struct parser *parser, const struct token *token, uint8_t 
 	nearest_words(&nearest, "from to on not");
 	for (const struct number_name *each = icmp_type_names(protocol); each->name; each++)
 		nearest_see(each->name, &nearest);
-	return fail_at(parser, token, "%s is no known %s type%s", quote(token, quoted), protocol_name(protocol),
-	               hint(&nearest, guess));
+	return fail_at(parser, token, "%s is no known %s type%s", quote(token, quoted),
+		       protocol_name(protocol), hint(&nearest, guess));
 }
 
 static bool parse_type(struct parser *parser, uint8_t protocol, struct port_list *types) {

@@ -21,7 +21,7 @@ static bool has_ports(uint8_t protocol) {
 }
 
 static bool service_port(struct parser *parser, const struct token *token, const char *name, uint8_t protocol,
-                         uint16_t *port) {
+			 uint16_t *port) {
 	const struct known_service *known = find_service(parser, name);
 
 	if (!known)
@@ -32,7 +32,8 @@ static bool service_port(struct parser *parser, const struct token *token, const
 			return true;
 		}
 	if (known->count)
-		return fail_at(parser, token, "service `%s` has no port on %s", name, protocol_name(protocol));
+		return fail_at(parser, token, "service `%s` has no port on %s", name,
+			       protocol_name(protocol));
 	return fail_service(parser, token, name, protocol_bit(protocol));
 }
 
@@ -40,7 +41,8 @@ static bool parse_port(struct parser *parser, const char *text, uint8_t protocol
 	uint32_t number;
 
 	if (!has_ports(protocol))
-		return fail_at(parser, &endpoint->token, "this protocol has no ports; write the address alone");
+		return fail_at(parser, &endpoint->token,
+			       "this protocol has no ports; write the address alone");
 	endpoint->has_port = true;
 	if (text[strspn(text, "0123456789")] != '\0')
 		return service_port(parser, &endpoint->token, text, protocol, &endpoint->port);
@@ -69,7 +71,7 @@ static bool parse_bracketed(struct parser *parser, char *word, uint8_t protocol,
 
 /* `bare_port`: a word without an address is a port (`to 22`). */
 static bool parse_endpoint(struct parser *parser, uint8_t protocol, bool bare_port,
-                           struct endpoint *endpoint) {
+			   struct endpoint *endpoint) {
 	char word[WORD_MAX_BYTES + 1], *colon;
 	char quoted[QUOTE_TEXT];
 
@@ -94,7 +96,7 @@ static bool parse_endpoint(struct parser *parser, uint8_t protocol, bool bare_po
 	if (bare_port && !colon && has_ports(protocol))
 		return parse_port(parser, word, protocol, endpoint);
 	return fail_at(parser, &endpoint->token, "%s is no address%s", quote(&endpoint->token, quoted),
-	               colon ? " (IPv6 stands in brackets where a port follows)" : "");
+		       colon ? " (IPv6 stands in brackets where a port follows)" : "");
 }
 
 static bool parse_interface(struct parser *parser, struct question *question) {
@@ -103,7 +105,8 @@ static bool parse_interface(struct parser *parser, struct question *question) {
 
 	if (question->interface)
 		return fail_at(parser, &token, "`on` stands here twice");
-	if (!parse_interfaces(parser, &list) || list.count != 1 || list.negate || strchr(list.names[0], '*')) {
+	if (!parse_interfaces(parser, &list) || list.count != 1 || list.negate ||
+	    strchr(list.names[0], '*')) {
 		if (list.count)
 			fail_at(parser, &token, "a probe comes by one interface, written in full");
 		strings_free(list.names, list.count);
@@ -131,7 +134,7 @@ static bool parse_protocol(struct parser *parser, uint8_t *protocol) {
 	for (const struct number_name *each = protocol_names(); each->name; each++)
 		nearest_see(each->name, &nearest);
 	return fail_at(parser, &parser->token, "found %s, expected a protocol such as `tcp`%s",
-	               quote(&parser->token, quoted), hint(&nearest, guess));
+		       quote(&parser->token, quoted), hint(&nearest, guess));
 }
 
 static bool parse_icmp_type(struct parser *parser, struct question *question) {
@@ -152,7 +155,7 @@ static bool parse_icmp_type(struct parser *parser, struct question *question) {
 }
 
 static bool parse_clause(struct parser *parser, struct question *question, struct endpoint *from,
-                         struct endpoint *to) {
+			 struct endpoint *to) {
 	struct token token = parser->token;
 
 	if ((at_word(parser, "from") && from->token.text) || (at_word(parser, "to") && to->token.text))
@@ -169,19 +172,19 @@ static bool parse_clause(struct parser *parser, struct question *question, struc
 /* The family that the addresses and the protocol ask for; a side without an address takes
  * the unspecified one of that family. */
 static bool settle_family(struct parser *parser, uint8_t protocol, struct endpoint *from,
-                          struct endpoint *to) {
+			  struct endpoint *to) {
 	static const uint8_t zeroes[16];
 	const struct endpoint *named = from->has_addr ? from : to->has_addr ? to : NULL;
-	enum family family = named ? addr_family(&named->addr)
-	                     : protocol == PROTOCOL_ICMPV6 ? FAMILY_IPV6
-	                                                   : FAMILY_IPV4;
+	enum family family = named                         ? addr_family(&named->addr)
+			     : protocol == PROTOCOL_ICMPV6 ? FAMILY_IPV6
+							   : FAMILY_IPV4;
 	struct addr unspecified = family == FAMILY_IPV4 ? addr_from_ipv4(zeroes) : addr_from_ipv6(zeroes);
 
 	if (from->has_addr && to->has_addr && addr_family(&to->addr) != family)
 		return fail_at(parser, &to->token, "`from` and `to` mix IPv4 and IPv6");
 	if (named && protocol == (family == FAMILY_IPV4 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP))
 		return fail_at(parser, &named->token, "%s does not go with this address; write %s",
-		               protocol_name(protocol), family == FAMILY_IPV4 ? "icmp" : "icmpv6");
+			       protocol_name(protocol), family == FAMILY_IPV4 ? "icmp" : "icmpv6");
 	if (!from->has_addr)
 		from->addr = unspecified;
 	if (!to->has_addr)
@@ -201,10 +204,10 @@ static bool parse_question(struct parser *parser, struct question *question) {
 		if (!parse_clause(parser, question, &from, &to))
 			return false;
 	if (has_ports(question->protocol) && !to.has_port)
-		return to.token.text ? fail_at(parser, &to.token, "a port must follow the address: %s",
-		                               addr_family(&to.addr) == FAMILY_IPV4 ? "ADDRESS:PORT"
-		                                                                    : "[ADDRESS]:PORT")
-		                     : fail_expected(parser, "`to PORT`");
+		return to.token.text
+			   ? fail_at(parser, &to.token, "a port must follow the address: %s",
+				     addr_family(&to.addr) == FAMILY_IPV4 ? "ADDRESS:PORT" : "[ADDRESS]:PORT")
+			   : fail_expected(parser, "`to PORT`");
 	if (!settle_family(parser, question->protocol, &from, &to))
 		return false;
 	question->from = from.addr;
@@ -275,7 +278,8 @@ bool probe_parse(const char *text, const struct world *world, struct question *q
 	advance(&parser);
 	ok = parse_probe_words(&parser, question);
 	if (!ok)
-		error_set(err, "probe: %s", diagnostics.count ? diagnostics.items[0].message : "out of memory");
+		error_set(err, "probe: %s",
+			  diagnostics.count ? diagnostics.items[0].message : "out of memory");
 	diagnostics_free(&diagnostics);
 	parser_free(&parser);
 	return ok;

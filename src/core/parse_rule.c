@@ -25,7 +25,7 @@ static void draft_clear(struct draft *draft) {
 static bool once(struct parser *parser, struct token *seen) {
 	if (seen->text)
 		return fail_at(parser, &parser->token, "`%.*s` stands here twice", (int)parser->token.length,
-		               parser->token.text);
+			       parser->token.text);
 	*seen = parser->token;
 	advance(parser);
 	return true;
@@ -33,7 +33,7 @@ static bool once(struct parser *parser, struct token *seen) {
 
 /* ADDRS [port PORTS], or `port PORTS` alone. */
 static bool parse_side(struct parser *parser, const struct what *what, struct addr_list *addrs,
-                       struct ports *ports) {
+		       struct ports *ports) {
 	unsigned protocols = what_protocols(what);
 
 	if (!at_word(parser, "port") && !parse_addr_list(parser, addrs))
@@ -54,21 +54,22 @@ static bool parse_clause(struct parser *parser, struct draft *draft) {
 		return once(parser, &draft->from_token) &&
 		       parse_side(parser, &rule->what, &rule->from, &draft->from);
 	if (at_word(parser, "to"))
-		return once(parser, &draft->to_token) && parse_side(parser, &rule->what, &rule->to, &draft->to);
+		return once(parser, &draft->to_token) &&
+		       parse_side(parser, &rule->what, &rule->to, &draft->to);
 	if (at_word(parser, "on"))
 		return once(parser, &draft->on_token) && parse_interfaces(parser, &rule->on);
 	if (at_word(parser, "log"))
 		return fail_log(parser);
 	if (at_word(parser, "port") && (draft->from_token.text || draft->to_token.text))
 		return fail_expected(parser, "`from`, `to`, `on` or the end of the line (`port` follows the "
-		                             "addresses of `from` or `to`)");
+					     "addresses of `from` or `to`)");
 	return fail_keyword(parser, "from to on port", expected);
 }
 
 static bool port_lists_equal(const struct port_list *left, const struct port_list *right) {
 	return left->count == right->count &&
 	       (left->count == 0 ||
-	        memcmp(left->ranges, right->ranges, left->count * sizeof *left->ranges) == 0);
+		memcmp(left->ranges, right->ranges, left->count * sizeof *left->ranges) == 0);
 }
 
 static bool differs(const struct ports *ports) {
@@ -120,8 +121,9 @@ static bool finish(struct parser *parser, struct draft *draft) {
 	if (!what_resolve(parser, &rule->what))
 		return false;
 	if (!ports_meet(rule))
-		return fail_at(parser, &draft->to_token,
-		               "no port is both behind the protocol and behind `to ... port`; keep one of them");
+		return fail_at(
+		    parser, &draft->to_token,
+		    "no port is both behind the protocol and behind `to ... port`; keep one of them");
 	if (draft->from_token.text || draft->to_token.text)
 		warn_families(parser, rule, draft->to_token.text ? &draft->to_token : &draft->from_token);
 	if (!add_rule(parser, rule))
@@ -159,10 +161,10 @@ static bool copy_for(const struct draft *draft, unsigned kind, struct rule *copy
 	const struct rule *rule = &draft->rule;
 
 	*copy = (struct rule){.action = rule->action,
-	                      .direction = rule->direction,
-	                      .log = rule->log,
-	                      .essential = rule->essential,
-	                      .place = rule->place};
+			      .direction = rule->direction,
+			      .log = rule->log,
+			      .essential = rule->essential,
+			      .place = rule->place};
 	copy->what.protocols = malloc(1);
 	if (!copy->what.protocols)
 		return false;
@@ -187,8 +189,8 @@ static bool leaves_none(const struct ports *ports, unsigned kind) {
 
 static bool add_part(struct parser *parser, struct draft *draft, unsigned kind) {
 	struct draft part = {.from_token = draft->from_token, .to_token = draft->to_token};
-	bool ok = copy_for(draft, kind, &part.rule) &&
-	          service_ports(&draft->rule.what, kind, &part.what.by[kind]);
+	bool ok =
+	    copy_for(draft, kind, &part.rule) && service_ports(&draft->rule.what, kind, &part.what.by[kind]);
 
 	if (draft->what.given)
 		part.what.by[kind] = take_ports(&draft->what, kind);
@@ -212,7 +214,7 @@ static bool finish_apart(struct parser *parser, struct draft *draft) {
 		parts++;
 	}
 	return parts || fail_at(parser, draft->from_token.text ? &draft->from_token : &draft->to_token,
-	                        "no protocol has all these ports");
+				"no protocol has all these ports");
 }
 
 static bool parse_draft(struct parser *parser, struct draft *draft) {

@@ -15,12 +15,12 @@ static const struct alias {
 	const char *name;
 	uint16_t tcp, udp;
 } aliases[] = {
-    {"dns", 53, 53},         {"docker", 2375, 0},      {"elasticsearch", 9200, 0}, {"grafana", 3000, 0},
-    {"imaps", 993, 0},       {"kubernetes", 6443, 0},  {"mdns", 0, 5353},          {"memcached", 11211, 11211},
-    {"mongodb", 27017, 0},   {"mysql", 3306, 0},       {"node-exporter", 9100, 0}, {"openvpn", 1194, 1194},
-    {"postgres", 5432, 0},   {"postgresql", 5432, 0},  {"prometheus", 9090, 0},    {"rdp", 3389, 3389},
-    {"redis", 6379, 0},      {"smb", 445, 0},          {"submission", 587, 0},     {"submissions", 465, 0},
-    {"vnc", 5900, 0},        {"wireguard", 0, 51820},
+    {"dns", 53, 53},       {"docker", 2375, 0},     {"elasticsearch", 9200, 0}, {"grafana", 3000, 0},
+    {"imaps", 993, 0},     {"kubernetes", 6443, 0}, {"mdns", 0, 5353},          {"memcached", 11211, 11211},
+    {"mongodb", 27017, 0}, {"mysql", 3306, 0},      {"node-exporter", 9100, 0}, {"openvpn", 1194, 1194},
+    {"postgres", 5432, 0}, {"postgresql", 5432, 0}, {"prometheus", 9090, 0},    {"rdp", 3389, 3389},
+    {"redis", 6379, 0},    {"smb", 445, 0},         {"submission", 587, 0},     {"submissions", 465, 0},
+    {"vnc", 5900, 0},      {"wireguard", 0, 51820},
 };
 
 unsigned protocol_bit(uint8_t protocol) {
@@ -102,15 +102,15 @@ bool fail_service(struct parser *parser, const struct token *token, const char *
 	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
 		nearest_see(aliases[i].name, &nearest);
 	fail_at(parser, token, "%s is no known %s%s", quote(token, quoted),
-	        protocols ? "port or service" : "protocol or service", hint(&nearest, guess));
+		protocols ? "port or service" : "protocol or service", hint(&nearest, guess));
 	note_missing(parser, name);
 	return false;
 }
 
 /* Words that mean something else where a service name could stand. */
 static bool is_reserved(const char *name) {
-	static const char *const words[] = {"any",       "from", "to",  "on",         "not",     "port",
-	                                    "in",        "out",  "log", "well-known", "dynamic", "registered"};
+	static const char *const words[] = {"any", "from", "to",  "on",         "not",     "port",
+					    "in",  "out",  "log", "well-known", "dynamic", "registered"};
 	uint8_t protocol;
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -124,18 +124,18 @@ static bool may_define(struct parser *parser, const struct token *token, const c
 
 	if (!name_is_valid(name))
 		return fail_at(parser, token,
-		               "a service's name has letters, digits, `-`, `_` and `.`, a letter first, "
-		               "at most %d of them",
-		               NAME_MAX_BYTES);
+			       "a service's name has letters, digits, `-`, `_` and `.`, a letter first, "
+			       "at most %d of them",
+			       NAME_MAX_BYTES);
 	if (is_reserved(name))
 		return fail_at(parser, token, "`%s` has a meaning of its own; choose another name", name);
 	if (known && !known->of_system)
-		return fail_at(parser, token, "service `%s` is already defined at %s:%u", name, known->place.file,
-		               known->place.line);
+		return fail_at(parser, token, "service `%s` is already defined at %s:%u", name,
+			       known->place.file, known->place.line);
 	if (known && known->count)
 		return fail_at(parser, token,
-		               "`%s` was already used at %s:%u, with the system's port; move this line up", name,
-		               known->place.file, known->place.line);
+			       "`%s` was already used at %s:%u, with the system's port; move this line up",
+			       name, known->place.file, known->place.line);
 	return true;
 }
 
@@ -146,7 +146,8 @@ static bool define(struct parser *parser, struct service *service) {
 
 	if (!known)
 		known = remember(parser, service->name, false);
-	added = known ? array_add(&parser->ruleset->services, &parser->ruleset->service_count, sizeof *added) : NULL;
+	added = known ? array_add(&parser->ruleset->services, &parser->ruleset->service_count, sizeof *added)
+		      : NULL;
 	if (!added)
 		return fail_memory(parser);
 	match_list_normalize(service->matches, &service->count);

@@ -43,8 +43,8 @@ static bool is_blank(char byte) {
 /* The word on one line of a set's file; kind TOKEN_END where there is none. */
 static struct token line_token(const char *line, size_t length, unsigned number) {
 	const char *comment, *start = line, *end;
-	struct token token = {.kind = TOKEN_END, .text = line, .line = number, .line_text = line,
-	                      .line_length = length};
+	struct token token = {
+	    .kind = TOKEN_END, .text = line, .line = number, .line_text = line, .line_length = length};
 
 	comment = memchr(line, '#', length);
 	end = comment ? comment : line + length;
@@ -68,7 +68,7 @@ static bool has_blank(const struct token *token) {
 }
 
 static bool parse_line(struct parser *parser, struct set *set, const char *line, size_t length,
-                       unsigned number) {
+		       unsigned number) {
 	struct token token;
 
 	if (length > LINE_MAX_BYTES) {
@@ -144,14 +144,14 @@ static bool check_name(struct parser *parser, const struct token *token, const c
 		return fail_at(parser, token, "the name of a set is written without `@` where it is defined");
 	if (!name_is_valid(name))
 		return fail_at(parser, token,
-		               "a set's name has letters, digits, `-`, `_` and `.`, a letter first, "
-		               "at most %d of them",
-		               NAME_MAX_BYTES);
+			       "a set's name has letters, digits, `-`, `_` and `.`, a letter first, "
+			       "at most %d of them",
+			       NAME_MAX_BYTES);
 	if (strcmp(name, "any") == 0 || strcmp(name, "not") == 0)
 		return fail_at(parser, token, "`%s` has a meaning of its own; choose another name", name);
 	if (other)
 		return fail_at(parser, token, "set `%s` is already defined at %s:%u", name, other->place.file,
-		               other->place.line);
+			       other->place.line);
 	return true;
 }
 

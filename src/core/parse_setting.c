@@ -17,8 +17,8 @@ static bool give(struct parser *parser, const struct token *token, enum setting 
 	struct place *given = &parser->given[setting];
 
 	if (given->file)
-		return fail_at(parser, token, "this was already set at %s:%u; keep one of the two", given->file,
-		               given->line);
+		return fail_at(parser, token, "this was already set at %s:%u; keep one of the two",
+			       given->file, given->line);
 	*given = parser->place;
 	return true;
 }
@@ -106,7 +106,8 @@ bool parse_mark(struct parser *parser) {
 	if (!parse_hex(word, &mask))
 		return fail_expected(parser, "a mask of 32 bits in hexadecimal, such as 0xf0000000");
 	if (!mask_is_good(mask))
-		return fail_at(parser, &token, "the mask must have at least %d bits, all adjoining", MARK_BITS_MIN);
+		return fail_at(parser, &token, "the mask must have at least %d bits, all adjoining",
+			       MARK_BITS_MIN);
 	advance(parser);
 	if (!expect_end(parser, "the end of the line") || !give(parser, &token, SETTING_MARK))
 		return false;

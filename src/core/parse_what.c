@@ -57,23 +57,25 @@ static bool is_number(const char *word) {
 
 /* A port written where a protocol belongs is the commonest slip. */
 static bool check_number(struct parser *parser, const struct token *token, const char *word,
-                         const struct what *what) {
+			 const struct what *what) {
 	uint8_t protocol;
 
 	if (!is_number(word))
 		return true;
 	if (!protocol_parse(word, &protocol))
-		return fail_at(parser, token, "a number alone is a protocol, 0 to 255; for the port write `tcp %s`",
-		               word);
+		return fail_at(parser, token,
+			       "a number alone is a protocol, 0 to 255; for the port write `tcp %s`", word);
 	if (!protocol_name(protocol) && what_protocols(what))
-		return fail_at(parser, token, "a port after a comma; write it after a blank, as in `tcp %s`", word);
+		return fail_at(parser, token, "a port after a comma; write it after a blank, as in `tcp %s`",
+			       word);
 	if (!protocol_name(protocol))
-		warn_at(parser, token, "this is the protocol number %s; for the port write `tcp %s`", word, word);
+		warn_at(parser, token, "this is the protocol number %s; for the port write `tcp %s`", word,
+			word);
 	return true;
 }
 
 static bool add_service_matches(struct parser *parser, const struct token *token, const char *name,
-                                struct what *what) {
+				struct what *what) {
 	const struct known_service *known = find_service(parser, name);
 
 	if (!known)
@@ -106,14 +108,15 @@ static bool parse_item(struct parser *parser, struct what *what) {
 		return false;
 	if (protocol_parse(word, &protocol)) {
 		if (what->service_count)
-			return fail_at(parser, &token, "`%s` is a protocol; a list has protocols or services, not both",
-			               word);
+			return fail_at(parser, &token,
+				       "`%s` is a protocol; a list has protocols or services, not both",
+				       word);
 		advance(parser);
 		return add_protocol(what, protocol) || fail_memory(parser);
 	}
 	if (what->protocol_count && find_service(parser, word) && find_service(parser, word)->count)
-		return fail_at(parser, &token, "`%s` is a service; a list has protocols or services, not both",
-		               word);
+		return fail_at(parser, &token,
+			       "`%s` is a service; a list has protocols or services, not both", word);
 	advance(parser);
 	return add_service_matches(parser, &token, word, what);
 }
@@ -124,29 +127,33 @@ static bool is_icmp(const struct what *what) {
 }
 
 bool fail_log(struct parser *parser) {
-	return fail_at(parser, &parser->token, "`log` stands behind the direction, as in `drop in log telnet`");
+	return fail_at(parser, &parser->token,
+		       "`log` stands behind the direction, as in `drop in log telnet`");
 }
 
 static bool fail_port_word(struct parser *parser) {
-	return fail_at(parser, &parser->token, "no `%.*s` is written here; the port follows the protocol, as in `tcp 22`",
-	               (int)parser->token.length, parser->token.text);
+	return fail_at(parser, &parser->token,
+		       "no `%.*s` is written here; the port follows the protocol, as in `tcp 22`",
+		       (int)parser->token.length, parser->token.text);
 }
 
 static bool fail_no_ports(struct parser *parser, const struct what *what) {
 	if (parser->token.kind != TOKEN_WORD)
 		return fail_keyword(parser, "", "`from`, `to`, `on` or the end of the line");
 	if (what->service_count)
-		return fail_keyword(parser, "from to on",
-		                    "`from`, `to`, `on` or the end of the line (a service has its ports already)");
+		return fail_keyword(
+		    parser, "from to on",
+		    "`from`, `to`, `on` or the end of the line (a service has its ports already)");
 	if (what->protocol_count > 1)
-		return fail_keyword(parser, "from to on",
-		                    "`from`, `to`, `on` or the end of the line (ports can follow a list only of "
-		                    "tcp and udp)");
+		return fail_keyword(
+		    parser, "from to on",
+		    "`from`, `to`, `on` or the end of the line (ports can follow a list only of "
+		    "tcp and udp)");
 	if (what->any)
 		return fail_keyword(parser, "from to on",
-		                    "`from`, `to`, `on` or the end of the line (ports need tcp or udp)");
+				    "`from`, `to`, `on` or the end of the line (ports need tcp or udp)");
 	return fail_keyword(parser, "from to on",
-	                    "`from`, `to`, `on` or the end of the line (this protocol has no ports)");
+			    "`from`, `to`, `on` or the end of the line (this protocol has no ports)");
 }
 
 bool parse_what(struct parser *parser, struct what *what, struct ports *ports) {
@@ -164,7 +171,8 @@ bool parse_what(struct parser *parser, struct what *what, struct ports *ports) {
 		return true;
 	if (at_word(parser, "log"))
 		return fail_log(parser);
-	if (what->protocol_count && (at_word(parser, "port") || at_word(parser, "dport") || at_word(parser, "ports")))
+	if (what->protocol_count &&
+	    (at_word(parser, "port") || at_word(parser, "dport") || at_word(parser, "ports")))
 		return fail_port_word(parser);
 	if (is_icmp(what))
 		return parse_types(parser, what->protocols[0], &what->ports);

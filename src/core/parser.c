@@ -61,7 +61,7 @@ bool accept_comma(struct parser *parser) {
 bool token_copy(struct parser *parser, const struct token *token, char copy[WORD_MAX_BYTES + 1]) {
 	if (token->length > WORD_MAX_BYTES)
 		return fail_at(parser, token, "a word of %zu bytes; the longest is %d", token->length,
-		               WORD_MAX_BYTES);
+			       WORD_MAX_BYTES);
 	memcpy(copy, token->text, token->length);
 	copy[token->length] = '\0';
 	return true;
@@ -83,13 +83,13 @@ const char *quote(const struct token *token, char text[QUOTE_TEXT]) {
 }
 
 static void report(struct parser *parser, enum severity severity, const struct token *token,
-                   const char *message) {
+		   const char *message) {
 	struct place place = {parser->place.file, token->line};
 	unsigned column = (unsigned)(token->text - token->line_text) + 1;
 	char *source = strndup(token->line_text, token->line_length);
 
 	diagnostics_add(parser->diagnostics, severity, &place, column, (unsigned)token->length, source,
-	                message);
+			message);
 	free(source);
 	if (severity == SEVERITY_ERROR && parser->diagnostics->errors >= MAX_ERRORS &&
 	    parser->diagnostics->more)
@@ -160,7 +160,7 @@ bool fail_keyword(struct parser *parser, const char *words, const char *expected
 	nearest = nearest_to(word);
 	nearest_words(&nearest, words);
 	return fail_at(parser, token, "found %s, expected %s%s", quote(token, found), expected,
-	               hint(&nearest, guess));
+		       hint(&nearest, guess));
 }
 
 bool expect_end(struct parser *parser, const char *expected) {
@@ -190,8 +190,8 @@ void found_missing(struct parser *parser, const char *name) {
 
 		if (!parser->missing[i].name || strcmp(parser->missing[i].name, name) != 0)
 			continue;
-		snprintf(message, sizeof message, "`%s` is defined only later, at %s:%u; move that line up", name,
-		         parser->place.file, parser->place.line);
+		snprintf(message, sizeof message, "`%s` is defined only later, at %s:%u; move that line up",
+			 name, parser->place.file, parser->place.line);
 		copy = strdup(message);
 		if (!copy)
 			return;

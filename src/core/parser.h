@@ -78,8 +78,8 @@ struct parser {
 	struct diagnostics *diagnostics;
 	struct ruleset *ruleset;
 	struct lexer lexer;
-	struct token token;   /* the current one */
-	struct place place;   /* of the statement */
+	struct token token; /* the current one */
+	struct place place; /* of the statement */
 	const struct open_file *open;
 	unsigned depth;
 	bool essential; /* the text is the built-in one */
@@ -132,7 +132,7 @@ bool name_is_valid(const char *name);
 /* parse_file.c: files and statements. Both report. */
 bool parse_file(struct parser *parser, const char *path, struct error *err);
 void parse_statements(struct parser *parser, const char *file, const char *text, size_t length,
-                      unsigned first_line);
+		      unsigned first_line);
 /* `path` as it stands in `file`: relative to the directory of `file`. Malloc'ed. */
 char *path_beside(const char *file, const char *path);
 /* The current token, a string in quotes, unescaped; malloc'ed; NULL: reported. */

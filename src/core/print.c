@@ -110,7 +110,7 @@ static void put_what(struct printer *printer, const struct what *what) {
 }
 
 static void put_ranges(struct printer *printer, const struct addr_range *ranges, size_t count,
-                       const char *separator) {
+		       const char *separator) {
 	char text[ADDR_RANGE_TEXT];
 
 	for (size_t i = 0; i < count; i++) {
@@ -134,7 +134,7 @@ static void put_addrs(struct printer *printer, const struct addr_list *list) {
 }
 
 static void put_side(struct printer *printer, const char *word, const struct addr_list *addrs,
-                     const struct port_list *ports) {
+		     const struct port_list *ports) {
 	if (addr_list_is_any(addrs) && ports->count == 0)
 		return;
 	put(printer, word);
@@ -207,7 +207,7 @@ static void put_defaults_and_settings(struct printer *printer, const struct rule
 	for (unsigned i = 0; i < TIMEOUTS; i++)
 		if (settings->timeouts.seconds[i] != default_timeouts.seconds[i])
 			text_printf(&printer->text, "timeout %s %s\n", timeout_name((enum timeout)i),
-			            duration_print(settings->timeouts.seconds[i], text));
+				    duration_print(settings->timeouts.seconds[i], text));
 }
 
 static void put_path(struct printer *printer, const char *path) {
@@ -270,7 +270,7 @@ char *ruleset_print(const struct ruleset *ruleset) {
 		}
 	for (size_t i = 0; i < ruleset->expectation_count; i++)
 		text_printf(&printer.text, "expect %s %s\n", action_name(ruleset->expectations[i].action),
-		            ruleset->expectations[i].text);
+			    ruleset->expectations[i].text);
 	return text_take(&printer.text);
 }
 

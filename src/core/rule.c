@@ -147,7 +147,8 @@ bool port_list_invert(struct port_list *list, uint16_t max) {
 
 	for (size_t i = 0; i < list->count; i++) {
 		if (next < list->ranges[i].lo &&
-		    !port_list_add(&inverse, (struct port_range){(uint16_t)next, (uint16_t)(list->ranges[i].lo - 1)}))
+		    !port_list_add(&inverse,
+				   (struct port_range){(uint16_t)next, (uint16_t)(list->ranges[i].lo - 1)}))
 			goto out_of_memory;
 		next = list->ranges[i].hi + 1u;
 	}
@@ -218,7 +219,8 @@ bool what_matches(const struct what *what, uint8_t protocol, uint16_t port_or_ty
 	for (size_t i = 0; i < what->count; i++) {
 		const struct match *match = &what->matches[i];
 
-		if (match->protocol == protocol && match->ports.lo <= port_or_type && port_or_type <= match->ports.hi)
+		if (match->protocol == protocol && match->ports.lo <= port_or_type &&
+		    port_or_type <= match->ports.hi)
 			return true;
 	}
 	return false;

@@ -87,13 +87,14 @@ static bool unknown_state(const char *name, struct error *err) {
 	char names[160] = "", upper[NEAREST_MAX + 1] = "";
 	struct nearest nearest;
 
-	for (size_t i = 0; name[i] && i < NEAREST_MAX; i++)
+	for (size_t i = 0; i < NEAREST_MAX && name[i]; i++)
 		upper[i] = upper_state(name[i]);
 	nearest = nearest_to(upper);
-	for (uint8_t state = 0; state < STATES; state++) {
+	for (unsigned state = 0; state < STATES; state++) {
 		size_t length = strlen(names);
 		nearest_see(state_name(state), &nearest);
-		snprintf(names + length, sizeof(names) - length, "%s%s", state ? ", " : "", state_name(state));
+		snprintf(names + length, sizeof(names) - length, "%s%s", state ? ", " : "",
+			 state_name(state));
 	}
 	if (nearest.best[0])
 		return error_set(err, "\"%s\" is not a state: did you mean %s?", name, nearest.best);
@@ -180,7 +181,8 @@ static bool unknown_word(const char *word, struct error *err) {
 	const char *why;
 
 	if (word[0] != '\0' && strspn(word, "0123456789-") == strlen(word))
-		return error_set(err, "%s: a number of what? Write \"port %s\" or \"rule %s\"", word, word, word);
+		return error_set(err, "%s: a number of what? Write \"port %s\" or \"rule %s\"", word, word,
+				 word);
 	if (addr_range_parse(word, &range, &why))
 		return error_set(err, "%s: write \"address %s\"", word, word);
 	nearest_see("in", &nearest);
@@ -228,7 +230,8 @@ static unsigned word_kind(const char *word) {
 }
 
 /* Takes one word, and its value where it wants one. Returns how many words that were; 0: *err. */
-static size_t take_word(struct selection *selection, const char *const *words, size_t left, struct error *err) {
+static size_t take_word(struct selection *selection, const char *const *words, size_t left,
+			struct error *err) {
 	const struct value_word *value = value_word(words[0]);
 
 	if (value && left < 2) {
@@ -311,7 +314,8 @@ static bool rule_matches(const struct selection *selection, const struct connect
 		return true;
 	if (selection->rule_default) /* address translation was not allowed by the default either */
 		return !place && !(connection->flags & CONNECTION_LEARNED);
-	return place && place->line == selection->rule_line && file_matches(selection->rule_file, place->file);
+	return place && place->line == selection->rule_line &&
+	       file_matches(selection->rule_file, place->file);
 }
 
 bool selection_matches(const struct selection *selection, const struct connection *connection,

@@ -2,8 +2,12 @@
  *
  * A firewall that starts on a running host must not cut what is open, the
  * administrator's own connection first of all: the host's sockets say what that is.
+ * What the rules do not allow is not taken up.
  */
+#include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/daemon.h"
@@ -12,23 +16,78 @@
 struct adoption {
 	struct filter *filter;
 	const struct policy *policy;
-	const struct if_nameindex *interfaces; /* NULL, or ended by index 0 */
+	const struct ifaddrs *addresses; /* of this host; may be NULL */
 	uint32_t now;
 	size_t count;
 };
 
-/* A socket does not say through which interface it was opened: any that the rules allow. */
-static bool is_allowed(const struct adoption *adoption, struct connection *connection) {
-	if (filter_recheck(adoption->policy, connection, NULL))
+/* ---- which interface ---- */
+
+/* False for other families. */
+static bool socket_address(const struct sockaddr *address, struct addr *result) {
+	if (address && address->sa_family == AF_INET) {
+		const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
+
+		*result = addr_from_ipv4((const uint8_t *)&ipv4->sin_addr);
 		return true;
-	for (const struct if_nameindex *i = adoption->interfaces; i && i->if_index != 0; i++) {
-		if (filter_recheck(adoption->policy, connection, i->if_name)) {
-			connection->interface = i->if_index;
-			return true;
-		}
+	}
+	if (address && address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
+
+		*result = addr_from_ipv6(ipv6->sin6_addr.s6_addr);
+		return true;
 	}
 	return false;
 }
+
+static bool has_address(const struct ifaddrs *item, const struct addr *addr) {
+	struct addr own;
+
+	return socket_address(item->ifa_addr, &own) && addr_equal(&own, addr);
+}
+
+static bool is_loopback(const struct ifaddrs *item) {
+	return item->ifa_flags & IFF_LOOPBACK;
+}
+
+static bool is_own_address(const struct adoption *adoption, const struct addr *addr) {
+	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
+		if (has_address(item, addr))
+			return true;
+	}
+	return false;
+}
+
+static bool is_allowed_on(const struct adoption *adoption, struct connection *connection,
+			  const char *interface) {
+	if (!filter_recheck(adoption->policy, connection, interface))
+		return false;
+	connection->interface = interface ? if_nametoindex(interface) : 0;
+	return true;
+}
+
+/* A socket does not say through which interface its packets come. Those of a connection
+ * with ourselves come through loopback; others through one that has the local address, or
+ * where only loopback has it, through any. */
+static bool is_allowed(const struct adoption *adoption, struct connection *connection) {
+	bool to_ourselves = is_own_address(adoption, &connection->key.remote);
+	bool found = false;
+
+	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
+		if (is_loopback(item) != to_ourselves || !has_address(item, &connection->key.local))
+			continue;
+		found = true;
+		if (is_allowed_on(adoption, connection, item->ifa_name))
+			return true;
+	}
+	for (const struct ifaddrs *item = adoption->addresses; item && !found; item = item->ifa_next) {
+		if (is_loopback(item) == to_ourselves && is_allowed_on(adoption, connection, item->ifa_name))
+			return true;
+	}
+	return is_allowed_on(adoption, connection, NULL);
+}
+
+/* ---- into the table ---- */
 
 static void insert(struct adoption *adoption, struct stripe *stripe, const struct connection *wanted) {
 	const struct tracker *tracker = tracker_of(PROTOCOL_TCP);
@@ -45,8 +104,9 @@ static void insert(struct adoption *adoption, struct stripe *stripe, const struc
 	connection->flags = CONNECTION_PICKED_UP;
 	/* An epoch that is not the filter's: the windows are learned from the next segments. */
 	connection->epoch = (uint8_t)(atomic_load(&adoption->filter->epoch) - 1);
-	connection_touch(stripe, connection, adoption->now, timeouts->seconds[tracker->timeout(wanted->state)],
-	                 tracker->worth(wanted->state), true);
+	connection_touch(stripe, connection, adoption->now,
+			 timeouts->seconds[tracker->timeout(wanted->state)], tracker->worth(wanted->state),
+			 true);
 	adoption->count++;
 }
 
@@ -68,18 +128,19 @@ static void adopt(const struct open_socket *socket, void *context) {
 }
 
 size_t daemon_adopt_sockets(struct daemon *daemon) {
-	struct if_nameindex *interfaces = if_nameindex();
+	struct ifaddrs *addresses = NULL;
 	struct adoption adoption = {
 	    .filter = &daemon->workplace.filter,
 	    .policy = &daemon_policy(daemon)->policy,
-	    .interfaces = interfaces,
 	    .now = clock_seconds(),
 	};
 	struct error err;
 
+	if (getifaddrs(&addresses) == 0)
+		adoption.addresses = addresses;
 	if (!sockets_open(adopt, &adoption, &err))
-		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read what connections are open: %s", err.text);
-	if (interfaces)
-		if_freenameindex(interfaces);
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read what connections are open: %s",
+			  err.text);
+	freeifaddrs(addresses);
 	return adoption.count;
 }

@@ -49,8 +49,10 @@ json_t *answer_default(const struct ruleset *ruleset, enum direction direction) 
 	char text[64];
 
 	snprintf(text, sizeof(text), "default %s %s", direction_name(direction),
-	         action_name(ruleset->defaults[direction]));
+		 action_name(ruleset->defaults[direction]));
 	return json_string(text);
 }
 
-json_t *answer_count(uint64_t count) { return json_integer((json_int_t)count); }
+json_t *answer_count(uint64_t count) {
+	return json_integer((json_int_t)count);
+}

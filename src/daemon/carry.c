@@ -83,12 +83,13 @@ static uint32_t index_take(struct text_index *index, const char *text) {
 
 static void carry_one(struct rule_counters *to, const struct rule_counters *from, uint64_t kernel_packets) {
 	atomic_store_explicit(&to->packets,
-	                      atomic_load_explicit(&from->packets, memory_order_relaxed) + kernel_packets,
-	                      memory_order_relaxed);
-	atomic_store_explicit(&to->connections, atomic_load_explicit(&from->connections, memory_order_relaxed),
-	                      memory_order_relaxed);
+			      atomic_load_explicit(&from->packets, memory_order_relaxed) + kernel_packets,
+			      memory_order_relaxed);
+	atomic_store_explicit(&to->connections,
+			      atomic_load_explicit(&from->connections, memory_order_relaxed),
+			      memory_order_relaxed);
 	atomic_store_explicit(&to->last_hit, atomic_load_explicit(&from->last_hit, memory_order_relaxed),
-	                      memory_order_relaxed);
+			      memory_order_relaxed);
 }
 
 /* The old rule that each new one continues, or NOBODY. */
@@ -105,7 +106,7 @@ static bool find_heirs(const struct ruleset *to, struct text_index *index, uint3
 }
 
 bool policy_carry_counters(struct policy_version *to, const struct policy_version *from,
-                           const uint64_t *kernel_packets) {
+			   const uint64_t *kernel_packets) {
 	size_t count = to->ruleset->count;
 	size_t old_count = from->ruleset->count;
 	uint32_t *heirs = calloc(count + 1, sizeof(*heirs));
@@ -115,7 +116,7 @@ bool policy_carry_counters(struct policy_version *to, const struct policy_versio
 	for (size_t i = 0; found && i < count; i++) {
 		if (heirs[i] != NOBODY)
 			carry_one(&to->counters[i], &from->counters[heirs[i]],
-			          kernel_packets ? kernel_packets[heirs[i]] : 0);
+				  kernel_packets ? kernel_packets[heirs[i]] : 0);
 	}
 	for (size_t i = 0; found && i < 2; i++)
 		carry_one(&to->counters[count + i], &from->counters[old_count + i], 0);

@@ -20,8 +20,8 @@
 #include "sallyport/daemon/request.h"
 
 enum {
-	OUTPUT_ROOM = 4096,     /* to begin with */
-	PIECES_A_TURN = 16,     /* of a long answer, before others have their turn */
+	OUTPUT_ROOM = 4096, /* to begin with */
+	PIECES_A_TURN = 16, /* of a long answer, before others have their turn */
 	DISCARDS = 16,
 	JSON_STYLE = JSON_COMPACT,
 };
@@ -31,10 +31,10 @@ struct client {
 	sd_event_source *source;
 	int fd;
 	struct peer peer;
-	uint32_t active; /* when it last asked, or took some of an answer */
-	bool hang_up;    /* when the output has left */
-	bool broken;     /* now */
-	bool ended;      /* the peer will send no more */
+	uint32_t active;                /* when it last asked, or took some of an answer */
+	bool hang_up;                   /* when the output has left */
+	bool broken;                    /* now */
+	bool ended;                     /* the peer will send no more */
 	const struct piecemeal *answer; /* NULL: none under way */
 	void *state;
 	char *in; /* REQUEST_MAX */
@@ -45,7 +45,9 @@ struct client {
 
 /* ---- output ---- */
 
-static size_t unsent(const struct client *client) { return client->out_end - client->out_start; }
+static size_t unsent(const struct client *client) {
+	return client->out_end - client->out_start;
+}
 
 static bool make_room(struct client *client, size_t size) {
 	size_t room = client->out_room;
@@ -106,7 +108,9 @@ void client_error(struct client *client, const char *text) {
 	client_send(client, json_pack("{s:o}", "error", answer_text(text)));
 }
 
-void client_hang_up(struct client *client) { client->hang_up = true; }
+void client_hang_up(struct client *client) {
+	client->hang_up = true;
+}
 
 static void end_answer(struct client *client) {
 	if (client->answer)
@@ -129,7 +133,8 @@ static void continue_answer(struct client *client) {
 
 static void flush(struct client *client) {
 	while (unsent(client) > 0) {
-		ssize_t sent = send(client->fd, client->out + client->out_start, unsent(client), MSG_NOSIGNAL);
+		ssize_t sent =
+		    send(client->fd, client->out + client->out_start, unsent(client), MSG_NOSIGNAL);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -180,13 +185,18 @@ static void run_line(struct client *client, const char *line, size_t length) {
 	else if (command->right == RIGHT_CHANGE)
 		client_error(client, "not permitted: this takes root");
 	else
-		client_error(client, "not permitted: this takes root or membership of the group " CONTROL_GROUP);
+		client_error(client,
+			     "not permitted: this takes root or membership of the group " CONTROL_GROUP);
 	json_decref(request);
 }
 
-static bool is_busy(const struct client *client) { return client->answer || unsent(client) > 0 || client->hang_up; }
+static bool is_busy(const struct client *client) {
+	return client->answer || unsent(client) > 0 || client->hang_up;
+}
 
-static char *first_newline(const struct client *client) { return memchr(client->in, '\n', client->in_length); }
+static char *first_newline(const struct client *client) {
+	return memchr(client->in, '\n', client->in_length);
+}
 
 /* At most one request. */
 static void run_request(struct client *client) {
@@ -260,7 +270,8 @@ struct client *client_new(struct daemon *daemon, sd_event *event, int fd, const 
 	    .out = malloc(OUTPUT_ROOM),
 	    .out_room = OUTPUT_ROOM,
 	};
-	if (!client->in || !client->out || sd_event_add_io(event, &client->source, fd, EPOLLIN, serve, client) < 0 ||
+	if (!client->in || !client->out ||
+	    sd_event_add_io(event, &client->source, fd, EPOLLIN, serve, client) < 0 ||
 	    sd_event_source_set_priority(client->source, PRIORITY_CLIENT) < 0) {
 		client_end(client);
 		return NULL;
@@ -299,6 +310,10 @@ bool client_is_gone(const struct client *client) {
 	return poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR));
 }
 
-struct daemon *client_daemon(const struct client *client) { return client->daemon; }
+struct daemon *client_daemon(const struct client *client) {
+	return client->daemon;
+}
 
-const struct peer *client_peer(const struct client *client) { return &client->peer; }
+const struct peer *client_peer(const struct client *client) {
+	return &client->peer;
+}

@@ -36,8 +36,8 @@ struct control {
 static bool address_of(const char *path, struct sockaddr_un *address, struct error *err) {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address->sun_path))
-		return error_set(err, "--socket %s: longer than the %zu bytes that a socket's path may have", path,
-		                 sizeof(address->sun_path) - 1);
+		return error_set(err, "--socket %s: longer than the %zu bytes that a socket's path may have",
+				 path, sizeof(address->sun_path) - 1);
 	strcpy(address->sun_path, path);
 	return true;
 }
@@ -64,12 +64,15 @@ bool control_is_free(const char *path, struct error *err) {
 	if (lstat(path, &status) < 0)
 		return true;
 	if (!S_ISSOCK(status.st_mode))
-		return error_set(err, "%s is in the way: it is no socket; remove it or give --socket another path", path);
+		return error_set(
+		    err, "%s is in the way: it is no socket; remove it or give --socket another path", path);
 	code = try_connect(&address);
 	if (code == 0 || code == EAGAIN)
-		return error_set(err, "another sallyportd answers on %s; stop it or give --socket another path", path);
+		return error_set(
+		    err, "another sallyportd answers on %s; stop it or give --socket another path", path);
 	if (code != ECONNREFUSED && code != ENOENT)
-		return error_set(err, "cannot tell whether another sallyportd answers on %s: %s", path, strerror(code));
+		return error_set(err, "cannot tell whether another sallyportd answers on %s: %s", path,
+				 strerror(code));
 	return true;
 }
 
@@ -87,8 +90,9 @@ static bool give_to_group(const struct control *control, struct error *err) {
 	gid_t gid;
 
 	if (control_group(&gid) && lchown(control->path, (uid_t)-1, gid) < 0)
-		log_write(&control->daemon->log, LOG_PROBLEM, NULL, "cannot give %s to the group " CONTROL_GROUP ": %s",
-		          control->path, strerror(errno));
+		log_write(&control->daemon->log, LOG_PROBLEM, NULL,
+			  "cannot give %s to the group " CONTROL_GROUP ": %s", control->path,
+			  strerror(errno));
 	if (chmod(control->path, SOCKET_MODE) < 0)
 		return error_set(err, "cannot set the mode of %s: %s", control->path, strerror(errno));
 	return true;
@@ -107,7 +111,8 @@ static bool bind_path(struct control *control, struct error *err) {
 	control->bound = bind(control->fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 	umask(mask);
 	if (!control->bound)
-		return error_set(err, "cannot make the control socket %s: %s", control->path, strerror(errno));
+		return error_set(err, "cannot make the control socket %s: %s", control->path,
+				 strerror(errno));
 	return give_to_group(control, err);
 }
 
@@ -134,7 +139,10 @@ static void admit(struct control *control, int fd) {
 	struct client *client;
 
 	if (peer.right == RIGHT_NONE) {
-		turn_away(fd, "{\"error\":\"not permitted: this takes root or membership of the group " CONTROL_GROUP "\"}\n");
+		turn_away(
+		    fd,
+		    "{\"error\":\"not permitted: this takes root or membership of the group " CONTROL_GROUP
+		    "\"}\n");
 		return;
 	}
 	if (control->count >= places)

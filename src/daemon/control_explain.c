@@ -14,12 +14,12 @@ enum { MAX_NEAR = 16 };
 
 static json_t *near_answer(const struct near_miss *miss) {
 	return json_pack("{s:o, s:o, s:s, s:s}", "rule", answer_place(&miss->rule->place), "text",
-	                 answer_rule(miss->rule), "verdict", action_name(miss->rule->action), "but",
-	                 condition_text(miss->condition));
+			 answer_rule(miss->rule), "verdict", action_name(miss->rule->action), "but",
+			 condition_text(miss->condition));
 }
 
 static json_t *nears_answer(const struct ruleset *ruleset, const struct question *question,
-                            const struct answer *answer) {
+			    const struct answer *answer) {
 	struct near_miss misses[MAX_NEAR];
 	size_t count = near_misses(ruleset, question, answer, misses, MAX_NEAR);
 	json_t *nears = json_array();
@@ -33,14 +33,15 @@ static json_t *nears_answer(const struct ruleset *ruleset, const struct question
 	return nears;
 }
 
-static json_t *explanation(const struct ruleset *ruleset, const char *probe, const struct question *question) {
+static json_t *explanation(const struct ruleset *ruleset, const char *probe,
+			   const struct question *question) {
 	struct answer answer = eval(ruleset, question);
 	const struct rule *rule = answer.rule;
 
 	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "probe", answer_text(probe), "verdict",
-	                 action_name(answer.action), "rule", answer_place(rule ? &rule->place : NULL), "text",
-	                 rule ? answer_rule(rule) : answer_default(ruleset, question->direction), "near",
-	                 nears_answer(ruleset, question, &answer));
+			 action_name(answer.action), "rule", answer_place(rule ? &rule->place : NULL), "text",
+			 rule ? answer_rule(rule) : answer_default(ruleset, question->direction), "near",
+			 nears_answer(ruleset, question, &answer));
 }
 
 void command_explain(struct client *client, const json_t *request) {

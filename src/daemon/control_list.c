@@ -33,20 +33,21 @@ static const char *service_of(const struct daemon *daemon, const struct connecti
 	return services_name(daemon->services, daemon_policy(daemon)->ruleset, key->protocol, port);
 }
 
-static json_t *connection_answer(const struct daemon *daemon, const struct connection *connection, uint32_t now) {
+static json_t *connection_answer(const struct daemon *daemon, const struct connection *connection,
+				 uint32_t now) {
 	const struct key *key = &connection->key;
 	const char *service = service_of(daemon, connection);
 	char local[ADDR_TEXT], remote[ADDR_TEXT];
 	json_t *row;
 
 	row = json_pack("{s:o, s:s, s:i, s:s, s:i, s:s, s:s, s:I, s:I, s:o, s:I}", "proto",
-	                protocol_answer(key->protocol), "local", addr_print(&key->local, local), "local_port",
-	                key->local_port, "remote", addr_print(&key->remote, remote), "remote_port", key->remote_port,
-	                "direction", direction_name((enum direction)connection->direction), "state",
-	                state_name(connection->state), "age", (json_int_t)(now - connection->opened), "idle",
-	                (json_int_t)(now - connection->last_seen), "rule",
-	                answer_place(policy_place(daemon_policy(daemon), connection)), "generation",
-	                (json_int_t)connection->generation);
+			protocol_answer(key->protocol), "local", addr_print(&key->local, local), "local_port",
+			key->local_port, "remote", addr_print(&key->remote, remote), "remote_port",
+			key->remote_port, "direction", direction_name((enum direction)connection->direction),
+			"state", state_name(connection->state), "age", (json_int_t)(now - connection->opened),
+			"idle", (json_int_t)(now - connection->last_seen), "rule",
+			answer_place(policy_place(daemon_policy(daemon), connection)), "generation",
+			(json_int_t)connection->generation);
 	if (service)
 		json_object_set_new(row, "service", answer_text(service));
 	if (connection->flags & CONNECTION_LEARNED)
@@ -126,6 +127,6 @@ void command_kill(struct client *client, const json_t *request) {
 	}
 	count = table_sweep(daemon->workplace.filter.table, survives, &killing);
 	log_write(&daemon->log, LOG_KILLED, NULL, "%zu connections killed, as user %u asked", count,
-	          (unsigned)client_peer(client)->uid);
+		  (unsigned)client_peer(client)->uid);
 	client_done(client, json_pack("{s:o}", "count", answer_count(count)));
 }

@@ -18,7 +18,9 @@
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
 
-struct policy_version *daemon_policy(const struct daemon *daemon) { return daemon->workplace.policy.current; }
+struct policy_version *daemon_policy(const struct daemon *daemon) {
+	return daemon->workplace.policy.current;
+}
 
 struct worker_figures daemon_figures(const struct daemon *daemon) {
 	struct worker_figures figures = {0};
@@ -32,9 +34,10 @@ void daemon_notify_ready(const struct daemon *daemon) {
 	const struct ruleset *ruleset = daemon_policy(daemon)->ruleset;
 	const struct last_reload *last = &daemon->last_reload;
 
-	sd_notifyf(0, "READY=1\nSTATUS=%zu rules, generation %" PRIu32 ", dispatch %s%s%s", ruleset_written_rules(ruleset),
-	           ruleset->generation, dispatch_name(install_dispatch(daemon->install)),
-	           last->message ? "; last reload refused: " : "", last->message ? last->message : "");
+	sd_notifyf(0, "READY=1\nSTATUS=%zu rules, generation %" PRIu32 ", dispatch %s%s%s",
+		   ruleset_written_rules(ruleset), ruleset->generation,
+		   dispatch_name(install_dispatch(daemon->install)),
+		   last->message ? "; last reload refused: " : "", last->message ? last->message : "");
 }
 
 /* ---- start ---- */
@@ -89,8 +92,10 @@ static bool make_table(struct daemon *daemon, struct error *err) {
 	daemon->workplace.filter.table = table_new(connections, &secret);
 	explicit_bzero(&secret, sizeof(secret));
 	if (!daemon->workplace.filter.table)
-		return error_set(err, "no memory for a table of %" PRIu32 " connections: %s; see `connections` in sallyport.rules(5)",
-		                 connections, strerror(errno));
+		return error_set(err,
+				 "no memory for a table of %" PRIu32
+				 " connections: %s; see `connections` in sallyport.rules(5)",
+				 connections, strerror(errno));
 	daemon->services = services_load();
 	if (!daemon->services)
 		return error_set(err, "out of memory");
@@ -132,7 +137,7 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	size_t adopted = daemon_adopt_sockets(daemon);
 
 	log_write(&daemon->log, LOG_STARTING, NULL, "sallyportd %s starts with %s", SALLYPORT_VERSION,
-	          daemon->options->rules_file);
+		  daemon->options->rules_file);
 	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, err);
 	if (!daemon->installed)
 		return false;
@@ -198,9 +203,10 @@ static int run(struct daemon *daemon) {
 	int status;
 
 	daemon_notify_ready(daemon);
-	log_write(&daemon->log, LOG_READY, NULL, "ready: %zu rules, queues %u-%u, dispatch %s, control socket %s",
-	          ruleset_written_rules(ruleset), daemon->options->queue_first, daemon->options->queue_last,
-	          dispatch_name(install_dispatch(daemon->install)), daemon->options->socket_path);
+	log_write(&daemon->log, LOG_READY, NULL,
+		  "ready: %zu rules, queues %u-%u, dispatch %s, control socket %s",
+		  ruleset_written_rules(ruleset), daemon->options->queue_first, daemon->options->queue_last,
+		  dispatch_name(install_dispatch(daemon->install)), daemon->options->socket_path);
 	status = loop_run(daemon->loop);
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 	/* Told to stop: the rules go. Cannot go on: they stay, and the guard judges by them. */

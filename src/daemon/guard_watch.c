@@ -37,7 +37,8 @@ static void compare(struct guard_watch *watch, struct daemon *daemon, uint64_t n
 	watch->total += judged;
 	forget_windows(daemon);
 	log_write(&daemon->log, LOG_GUARD, NULL,
-	          "the guard judged %" PRIu64 " packets by the static rules: daemon too slow or queue full", judged);
+		  "the guard judged %" PRIu64 " packets by the static rules: daemon too slow or queue full",
+		  judged);
 }
 
 static void read_counters(struct guard_watch *watch, struct daemon *daemon) {
@@ -70,13 +71,15 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	watch->restored = now;
 	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
-		          "another program removed our nftables table, and it cannot be put back: %s", err.text);
+			  "another program removed our nftables table, and it cannot be put back: %s",
+			  err.text);
 		return;
 	}
 	watch->missing = false;
 	watch->last = 0;
 	forget_windows(daemon);
-	log_write(&daemon->log, LOG_REINSTALLED, NULL, "another program removed our nftables table; it is back");
+	log_write(&daemon->log, LOG_REINSTALLED, NULL,
+		  "another program removed our nftables table; it is back");
 }
 
 void guard_watch_tick(struct guard_watch *watch, struct daemon *daemon) {

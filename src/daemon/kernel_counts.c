@@ -10,7 +10,8 @@
 
 enum { OTHER_COUNTERS = 64 };
 
-bool kernel_counts_read(struct install *install, size_t rules, struct kernel_counts *counts, struct error *err) {
+bool kernel_counts_read(struct install *install, size_t rules, struct kernel_counts *counts,
+			struct error *err) {
 	size_t max = rules + OTHER_COUNTERS;
 	struct kernel_counter *items = calloc(max, sizeof(*items));
 	int count;

@@ -69,7 +69,8 @@ static bool write_journal(enum log_kind kind, const char *const *fields, const c
 	return sd_journal_sendv(vectors, count) == 0;
 }
 
-void log_write(const struct log *log, enum log_kind kind, const char *const *fields, const char *format, ...) {
+void log_write(const struct log *log, enum log_kind kind, const char *const *fields, const char *format,
+	       ...) {
 	static const char prefix[] = "MESSAGE=";
 	char *text, *message;
 	va_list arguments;

@@ -68,13 +68,15 @@ static void check_workers(struct loop *loop) {
 	struct error err;
 
 	if (figures.unsent != loop->unsent)
-		log_write(&daemon->log, LOG_PROBLEM, NULL, "the kernel did not take %" PRIu64 " batches of verdicts",
-		          figures.unsent - loop->unsent);
+		log_write(&daemon->log, LOG_PROBLEM, NULL,
+			  "the kernel did not take %" PRIu64 " batches of verdicts",
+			  figures.unsent - loop->unsent);
 	loop->unsent = figures.unsent;
 	for (size_t i = 0; i < daemon->worker_count; i++) {
 		if (!worker_has_failed(daemon->workers[i], &err))
 			continue;
-		log_write(&daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s", err.text);
+		log_write(&daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s",
+			  err.text);
 		sd_event_exit(loop->event, EXIT_FAILURE);
 	}
 }
@@ -152,8 +154,10 @@ static int add_io(struct loop *loop, int fd, sd_event_io_handler_t handler) {
 	return sd_event_add_io(loop->event, NULL, fd, EPOLLIN, handler, loop);
 }
 
-static int add_timer(struct loop *loop, sd_event_source **source, uint64_t interval, sd_event_time_handler_t handler) {
-	int code = sd_event_add_time_relative(loop->event, source, CLOCK_MONOTONIC, interval, 0, handler, loop);
+static int add_timer(struct loop *loop, sd_event_source **source, uint64_t interval,
+		     sd_event_time_handler_t handler) {
+	int code =
+	    sd_event_add_time_relative(loop->event, source, CLOCK_MONOTONIC, interval, 0, handler, loop);
 
 	return code < 0 ? code : sd_event_source_set_priority(*source, PRIORITY_URGENT);
 }
@@ -233,7 +237,9 @@ void loop_free(struct loop *loop) {
 	free(loop);
 }
 
-sd_event *loop_event(const struct loop *loop) { return loop->event; }
+sd_event *loop_event(const struct loop *loop) {
+	return loop->event;
+}
 
 int loop_run(struct loop *loop) {
 	int code = sd_event_loop(loop->event);
@@ -241,8 +247,10 @@ int loop_run(struct loop *loop) {
 	if (code >= 0)
 		return code;
 	log_write(&loop->daemon->log, LOG_FAILED, NULL, "the event loop failed, the kernel's rules stay: %s",
-	          strerror(-code));
+		  strerror(-code));
 	return EXIT_FAILURE;
 }
 
-uint64_t loop_guard_packets(const struct loop *loop) { return loop->guard.total; }
+uint64_t loop_guard_packets(const struct loop *loop) {
+	return loop->guard.total;
+}

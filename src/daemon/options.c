@@ -25,10 +25,10 @@ static const char usage[] =
     "SIGHUP reloads the rules, SIGTERM stops. See sallyportd(8) and sallyport.rules(5).\n";
 
 static const struct option long_options[] = {
-    {"rules", required_argument, NULL, 'r'},    {"socket", required_argument, NULL, 's'},
-    {"queue", required_argument, NULL, 'q'},    {"foreground", no_argument, NULL, 'f'},
-    {"check", no_argument, NULL, 'c'},          {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"rules", required_argument, NULL, 'r'}, {"socket", required_argument, NULL, 's'},
+    {"queue", required_argument, NULL, 'q'}, {"foreground", no_argument, NULL, 'f'},
+    {"check", no_argument, NULL, 'c'},       {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
 };
 
 static bool number_parse(const char **text, uint16_t *number) {
@@ -78,8 +78,9 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 		case 'q':
 			if (queue_range_parse(optarg, &options->queue_first, &options->queue_last))
 				break;
-			fprintf(stderr, "%s: --queue %s: expected N or N-M, from 0 to 65535, at most %d queues\n",
-			        argv[0], optarg, MAX_QUEUES);
+			fprintf(stderr,
+				"%s: --queue %s: expected N or N-M, from 0 to 65535, at most %d queues\n",
+				argv[0], optarg, MAX_QUEUES);
 			return OPTIONS_WRONG;
 		case 'f':
 			options->foreground = true;
@@ -98,7 +99,8 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "%s: unexpected argument '%s'; see %s --help\n", argv[0], argv[optind], argv[0]);
+		fprintf(stderr, "%s: unexpected argument '%s'; see %s --help\n", argv[0], argv[optind],
+			argv[0]);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;

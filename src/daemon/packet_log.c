@@ -72,7 +72,9 @@ void packet_log_push(struct packet_log *packets, struct ring *ring, const struct
 		return;
 }
 
-int packet_log_fd(const struct packet_log *packets) { return packets->fd; }
+int packet_log_fd(const struct packet_log *packets) {
+	return packets->fd;
+}
 
 static void write_event(struct packet_log *packets, const struct packet_event *event) {
 	const char *interface = links_name(packets->links, event->interface);
@@ -126,8 +128,9 @@ static void report_suppressed(struct packet_log *packets) {
 
 	if (suppressed == packets->reported)
 		return;
-	log_write(packets->log, LOG_SUPPRESSED, NULL, "%" PRIu64 " more packets were not logged (at most %d a second)",
-	          suppressed - packets->reported, LOG_LINES_A_SECOND);
+	log_write(packets->log, LOG_SUPPRESSED, NULL,
+		  "%" PRIu64 " more packets were not logged (at most %d a second)",
+		  suppressed - packets->reported, LOG_LINES_A_SECOND);
 	packets->reported = suppressed;
 }
 

@@ -21,9 +21,13 @@ static const char *verdict_text(enum verdict verdict) {
 	}
 }
 
-static bool has_ports(uint8_t protocol) { return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP; }
+static bool has_ports(uint8_t protocol) {
+	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+}
 
-static bool is_icmp(uint8_t protocol) { return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6; }
+static bool is_icmp(uint8_t protocol) {
+	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
+}
 
 static void protocol_text(const struct packet_event *event, char text[64]) {
 	uint8_t protocol = event->tuple.protocol;
@@ -74,8 +78,8 @@ void packet_event_text(const struct packet_event *event, const char *interface, 
 	side_text(&tuple->dst, tuple->dst_port, tuple->protocol, destination);
 	rule_text(event, rule);
 	snprintf(text, PACKET_LINE, "%s %s %s %s -> %s%s%s by %s", verdict_text(event->verdict),
-	         direction_name(event->direction), protocol, source, destination, interface ? " on " : "",
-	         interface ? interface : "", rule);
+		 direction_name(event->direction), protocol, source, destination, interface ? " on " : "",
+		 interface ? interface : "", rule);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -89,7 +93,8 @@ put_field(struct packet_fields *fields, size_t *count, const char *format, ...) 
 	(*count)++;
 }
 
-void packet_event_fields(const struct packet_event *event, const char *interface, struct packet_fields *fields) {
+void packet_event_fields(const struct packet_event *event, const char *interface,
+			 struct packet_fields *fields) {
 	const struct tuple *tuple = &event->tuple;
 	const struct place *place = event_place(event);
 	const char *protocol = protocol_name(tuple->protocol);

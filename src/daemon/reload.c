@@ -14,16 +14,17 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+/* Feeds the watchdog too: the main thread is busy for as long as the rules take. */
 static void notify_reloading(void) {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading the rules",
-	           (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000);
+	sd_notifyf(0, "RELOADING=1\nWATCHDOG=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading the rules",
+		   (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000);
 }
 
 static void carry_counters(struct daemon *daemon, struct policy_version *next,
-                           const struct kernel_counts *kernel) {
+			   const struct kernel_counts *kernel) {
 	struct policy_version *now = daemon_policy(daemon);
 	uint64_t *by_rule = kernel_counts_by_rule(kernel, now->ruleset->count);
 
@@ -47,7 +48,7 @@ static void settle_workers(struct daemon *daemon) {
 	for (size_t i = 0; i < daemon->worker_count; i++) {
 		if (!worker_settle(daemon->workers[i]))
 			log_write(&daemon->log, LOG_PROBLEM, NULL, "the worker of nfqueue %u does not move",
-			          worker_queue_number(daemon->workers[i]));
+				  worker_queue_number(daemon->workers[i]));
 	}
 }
 
@@ -71,7 +72,8 @@ static bool change_rules(struct daemon *daemon, struct ruleset *ruleset, struct 
 		return error_set(&report->error, "out of memory for the new rules");
 	}
 	if (!kernel_counts_read(daemon->install, running->count, &kernel, &uncounted))
-		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's counters: %s", uncounted.text);
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's counters: %s",
+			  uncounted.text);
 	carry_counters(daemon, next, &kernel);
 	kernel_counts_free(&kernel);
 	if (!install_ruleset(daemon->install, ruleset, &report->error)) {
@@ -99,11 +101,12 @@ static void log_report(const struct daemon *daemon, const struct reload_report *
 
 	if (report->ok)
 		log_write(&daemon->log, LOG_RELOADED, NULL,
-		          "reloaded %s: rules %zu, generation %" PRIu32 ", connections cut %zu%s%s",
-		          daemon->options->rules_file, report->rules, report->generation, report->cut, newline, text);
+			  "reloaded %s: rules %zu, generation %" PRIu32 ", connections cut %zu%s%s",
+			  daemon->options->rules_file, report->rules, report->generation, report->cut,
+			  newline, text);
 	else
-		log_write(&daemon->log, LOG_RELOAD_REFUSED, NULL, "reload refused, the old rules stay: %s%s%s",
-		          report->error.text, newline, text);
+		log_write(&daemon->log, LOG_RELOAD_REFUSED, NULL,
+			  "reload refused, the old rules stay: %s%s%s", report->error.text, newline, text);
 }
 
 void daemon_reload(struct daemon *daemon, struct reload_report *report) {

@@ -32,7 +32,8 @@ const struct command *request_parse(const char *line, size_t length, json_t **re
 	parsed = json_loadb(line, length, JSON_REJECT_DUPLICATES, &problem);
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
-		error_set(err, "the request is no JSON object on one line: %s", parsed ? "it is something else" : problem.text);
+		error_set(err, "the request is no JSON object on one line: %s",
+			  parsed ? "it is something else" : problem.text);
 		return NULL;
 	}
 	name = request_text(parsed, "command", err);

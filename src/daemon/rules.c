@@ -26,19 +26,20 @@ static void warn(struct diagnostics *diagnostics, const char *path, const char *
 
 /* The table is as large as it is, and packets under way carry the old mark. */
 static void keep_settings(struct ruleset *ruleset, const struct settings *running, const char *path,
-                          struct diagnostics *diagnostics) {
+			  struct diagnostics *diagnostics) {
 	struct settings *wanted = &ruleset->settings;
 	char message[160];
 
 	if (wanted->connections != running->connections) {
 		snprintf(message, sizeof(message),
-		         "`connections %" PRIu32 "` takes a restart; it stays at %" PRIu32, wanted->connections,
-		         running->connections);
+			 "`connections %" PRIu32 "` takes a restart; it stays at %" PRIu32,
+			 wanted->connections, running->connections);
 		warn(diagnostics, path, message);
 	}
 	if (wanted->mark_mask != running->mark_mask) {
-		snprintf(message, sizeof(message), "`mark 0x%" PRIx32 "` takes a restart; it stays at 0x%" PRIx32,
-		         wanted->mark_mask, running->mark_mask);
+		snprintf(message, sizeof(message),
+			 "`mark 0x%" PRIx32 "` takes a restart; it stays at 0x%" PRIx32, wanted->mark_mask,
+			 running->mark_mask);
 		warn(diagnostics, path, message);
 	}
 	wanted->connections = running->connections;
@@ -63,7 +64,7 @@ struct ruleset *rules_load(const char *path, const struct settings *running, cha
 	*text = text_of(&diagnostics);
 	if (!ruleset)
 		error_set(err, "%zu%s error%s in %s", diagnostics.errors, diagnostics.more ? " or more" : "",
-		          diagnostics.errors == 1 ? "" : "s", path);
+			  diagnostics.errors == 1 ? "" : "s", path);
 	diagnostics_free(&diagnostics);
 	return ruleset;
 }

@@ -61,7 +61,7 @@ static bool service_has(const struct service *service, uint8_t protocol, uint16_
 }
 
 const char *services_name(const struct services *services, const struct ruleset *ruleset, uint8_t protocol,
-                          uint16_t port) {
+			  uint16_t port) {
 	if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP)
 		return NULL;
 	for (size_t i = 0; i < ruleset->service_count; i++) {

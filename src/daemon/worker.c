@@ -37,13 +37,15 @@ struct worker {
 
 static void add(_Atomic uint64_t *counter, uint64_t more) {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
-	                      memory_order_relaxed);
+			      memory_order_relaxed);
 }
 
-static const char *name_of(void *names, uint32_t index) { return links_name(names, index); }
+static const char *name_of(void *names, uint32_t index) {
+	return links_name(names, index);
+}
 
 static void log_packet(struct worker *worker, const struct packet *packet, const struct arrival *arrival,
-                       const struct decision *decision) {
+		       const struct decision *decision) {
 	struct packet_event event = {
 	    .policy = policy_hold(worker->policy),
 	    .rule = decision->rule,
@@ -96,7 +98,8 @@ static void work_batch(struct worker *worker, const struct queued *packets, int 
 
 	take_current_policy(worker);
 	for (int i = 0; i < count; i++)
-		queue_verdict(worker->queue, &packets[i], judge(worker, &packets[i], now), &worker->place->marks);
+		queue_verdict(worker->queue, &packets[i], judge(worker, &packets[i], now),
+			      &worker->place->marks);
 	if (!queue_send(worker->queue, &err))
 		add(&worker->unsent, 1);
 	add(&worker->packets, (uint64_t)count);
@@ -152,7 +155,8 @@ bool worker_start(struct worker *worker, struct error *err) {
 	int code = pthread_create(&worker->thread, NULL, work, worker);
 
 	if (code != 0)
-		return error_set(err, "cannot start a thread for nfqueue %u: %s", worker->number, strerror(code));
+		return error_set(err, "cannot start a thread for nfqueue %u: %s", worker->number,
+				 strerror(code));
 	worker->started = true;
 	snprintf(name, sizeof(name), "queue-%u", worker->number);
 	pthread_setname_np(worker->thread, name);
@@ -176,9 +180,13 @@ void worker_free(struct worker *worker) {
 	free(worker);
 }
 
-uint16_t worker_queue_number(const struct worker *worker) { return worker->number; }
+uint16_t worker_queue_number(const struct worker *worker) {
+	return worker->number;
+}
 
-uint64_t worker_turn(const struct worker *worker) { return atomic_load(&worker->turn); }
+uint64_t worker_turn(const struct worker *worker) {
+	return atomic_load(&worker->turn);
+}
 
 /* An even turn: the worker waits, and will look at the generation before it judges again,
  * which is after the swap that came before this load. An odd one: wait until it moves. */

@@ -143,7 +143,7 @@ static bool find_service(void *context, const char *name, uint8_t protocol, uint
 
 	(void)context;
 	if (getservbyname_r(name, protocol == PROTOCOL_TCP ? "tcp" : "udp", &entry, buffer, sizeof buffer,
-	                    &found) != 0 ||
+			    &found) != 0 ||
 	    !found)
 		return false;
 	*port = ntohs((uint16_t)found->s_port);

@@ -38,7 +38,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         for daemon in getattr(item, "daemons", ()):
-            report.sections.append((f"sallyportd in {daemon.namespace.name}", daemon.log()[-8000:]))
+            report.sections.append((f"sallyportd in {daemon.namespace.name}", daemon.log()[-3000:]))
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,16 @@ def time_limit(request):
 def net():
     with Network() as scratch:
         yield scratch
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(request):
+    """A daemon takes over the host's open connections when it starts: the next test's must not
+    find those of this one."""
+    yield
+    if "net" in request.fixturenames:
+        for namespace in request.getfixturevalue("net").namespaces:
+            namespace.run("ss", "--tcp", "--kill", check=False)
 
 
 @pytest.fixture(params=BOTH, ids=lambda side: side.name)

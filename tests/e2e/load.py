@@ -6,6 +6,7 @@ import threading
 import time
 
 from clients import connect, echo, udp_socket
+from net import wait_for
 
 
 class Load(threading.Thread):
@@ -27,6 +28,11 @@ class Load(threading.Thread):
                 self.errors.append(repr(error))
             if self.pause:
                 self.halt.wait(self.pause)
+
+    def wait_rounds(self, count, timeout=10):
+        """Until it has gone round `count` times more."""
+        target = self.rounds + count
+        wait_for(lambda: self.rounds >= target or not self.is_alive(), "the load goes on", timeout)
 
     def stop(self):
         self.halt.set()

@@ -114,6 +114,12 @@ class Namespace:
         with self.entered(), open(f"/proc/thread-self/net/{path}", encoding="ascii") as file:
             return file.read()
 
+    def figure(self, name):
+        """A counter of the namespace's TCP, by its name in /proc/net/netstat."""
+        names, values = [line.split() for line in self.read("netstat").splitlines()
+                         if line.startswith("TcpExt:")]
+        return int(values[names.index(name)])
+
     def end_processes(self):
         """Kills what was started here, and what that has left behind in the namespace."""
         pids = run("ip", "netns", "pids", self.name, check=False).stdout.split()

@@ -225,6 +225,26 @@ def test_a_new_daemon_takes_over_from_a_killed_one(firewall, servers, net, side)
     assert our_tables(net) == []
 
 
+def test_open_connections_outlive_a_new_daemon(firewall, servers, servers_at, net, side):
+    """Crash and start again: what the rules allow goes on in both directions and is listed; what
+    they do not is cut."""
+    servers.tcp(80, 81)
+    servers_at(net.cli).tcp(8080)
+    daemon = firewall("default in drop\ndefault out allow\nallow in tcp 80,81\n")
+    with connect(net.cli, side.srv, 80) as inward, connect(net.srv, side.cli, 8080) as outward, \
+            connect(net.cli, side.srv, 81) as forbidden:
+        assert echo(inward) and echo(outward) and echo(forbidden)
+        daemon.kill()
+        again = firewall("default in drop\ndefault out allow\nallow in tcp 80\n")
+        rows = {(row["direction"], row["local_port"] if row["direction"] == "in" else row["remote_port"])
+                for row in again.connections("tcp", "state", "established")}
+        assert rows == {("in", 80), ("out", 8080)}
+        assert echo(inward, b"q" * 100000) and echo(outward, b"q" * 100000)
+        forbidden.settimeout(0.6)
+        with pytest.raises(OSError):
+            echo(forbidden)
+
+
 def test_a_second_daemon_is_refused(firewall, servers, net, side):
     """The queue has an owner: one clear line, exit 1, and the first goes on as before."""
     servers.tcp(80)

@@ -5,15 +5,10 @@
 #include "memory_world.h"
 
 #include <fnmatch.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "sallyport/core/packet.h"
-#include "sallyport/host/world.h"
 
 static char *read_memory(void *context, const char *path, size_t *length, struct error *err) {
 	for (const struct memory_file *file = context; file->path; file++)
@@ -32,11 +27,11 @@ static int compare_paths(const void *left, const void *right) {
 static bool glob_memory(void *context, const char *pattern, char ***paths, size_t *count, struct error *err) {
 	size_t files = 0, found = 0;
 
-	(void)err;
 	for (const struct memory_file *file = context; file->path; file++)
 		files++;
 	*paths = calloc(files + 1, sizeof **paths);
-	assert_non_null(*paths);
+	if (!*paths)
+		return error_set(err, "out of memory");
 	for (const struct memory_file *file = context; file->path; file++)
 		if (fnmatch(pattern, file->path, FNM_PATHNAME) == 0)
 			(*paths)[found++] = strdup(file->path);
@@ -49,8 +44,9 @@ static const struct {
 	const char *name;
 	uint16_t tcp, udp;
 } services[] = {
-    {"ssh", 22, 0},    {"http", 80, 0},  {"https", 443, 443},  {"domain", 53, 53}, {"telnet", 23, 0},
-    {"syslog", 0, 514}, {"smtp", 25, 0}, {"split", 1000, 2000}, {"ntp", 0, 123},    {"ftp-data", 20, 0},
+    {"ssh", 22, 0},    {"http", 80, 0},     {"https", 443, 443}, {"domain", 53, 53},
+    {"telnet", 23, 0}, {"syslog", 0, 514},  {"smtp", 25, 0},     {"split", 1000, 2000},
+    {"ntp", 0, 123},   {"ftp-data", 20, 0}, {"vnc", 5999, 0},
 };
 
 static bool find_service(void *context, const char *name, uint8_t protocol, uint16_t *port) {
@@ -77,36 +73,9 @@ struct world memory_world(const struct memory_file *files) {
 	return (struct world){(void *)files, read_memory, glob_memory, find_service, each_service};
 }
 
-struct world disk_world(void) {
-	return (struct world){NULL, host_world.read, host_world.glob, find_service, each_service};
-}
-
 struct ruleset *load_rules(const char *text, struct diagnostics *diagnostics) {
 	const struct memory_file files[] = {{"test.rules", text}, {NULL, NULL}};
 	struct world world = memory_world(files);
 
 	return ruleset_load("test.rules", &world, diagnostics);
-}
-
-struct ruleset *must_load(const char *text) {
-	struct diagnostics diagnostics;
-	struct ruleset *ruleset = load_rules(text, &diagnostics);
-	char *shown = diagnostics_text(&diagnostics);
-
-	if (!ruleset)
-		fail_msg("%s", shown);
-	free(shown);
-	diagnostics_free(&diagnostics);
-	return ruleset;
-}
-
-char *must_fail(const char *text) {
-	struct diagnostics diagnostics;
-	struct ruleset *ruleset = load_rules(text, &diagnostics);
-	char *shown = diagnostics_text(&diagnostics);
-
-	diagnostics_free(&diagnostics);
-	if (ruleset)
-		fail_msg("loads although it should not:\n%s", text);
-	return shown;
 }

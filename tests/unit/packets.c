@@ -83,7 +83,8 @@ struct raw raw_ip(const char *src, const char *dst, uint8_t protocol) {
 	return raw;
 }
 
-void raw_append_tcp(struct raw *raw, uint16_t src_port, uint16_t dst_port, const struct raw_segment *segment) {
+void raw_append_tcp(struct raw *raw, uint16_t src_port, uint16_t dst_port,
+		    const struct raw_segment *segment) {
 	size_t at = raw->length;
 	raw_pad(raw, 20);
 	raw_set_be16(raw, at, src_port);
@@ -114,7 +115,7 @@ void raw_append_icmp(struct raw *raw, uint8_t type, uint8_t code, uint16_t ident
 }
 
 struct raw raw_tcp(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port,
-                   const struct raw_segment *segment) {
+		   const struct raw_segment *segment) {
 	struct raw raw = raw_ip(src, dst, PROTOCOL_TCP);
 	raw_append_tcp(&raw, src_port, dst_port, segment);
 	return raw;
@@ -139,7 +140,7 @@ struct raw raw_icmp(const char *src, const char *dst, uint8_t type, uint16_t ide
 }
 
 struct raw raw_icmp_error(const char *src, const char *dst, uint8_t type, const struct raw *about,
-                          size_t quoted) {
+			  size_t quoted) {
 	struct raw raw = icmp_header(src, dst);
 	raw_append_icmp(&raw, type, 0, 0);
 	raw_append(&raw, about->bytes, quoted);

@@ -40,13 +40,13 @@ void raw_append_udp(struct raw *raw, uint16_t src_port, uint16_t dst_port, size_
 void raw_append_icmp(struct raw *raw, uint8_t type, uint8_t code, uint16_t identifier);
 
 struct raw raw_tcp(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port,
-                   const struct raw_segment *segment);
+		   const struct raw_segment *segment);
 struct raw raw_udp(const char *src, uint16_t src_port, const char *dst, uint16_t dst_port);
 /* ICMP or ICMPv6 after the family. */
 struct raw raw_icmp(const char *src, const char *dst, uint8_t type, uint16_t identifier);
 /* An ICMP error that carries the first `quoted` bytes of `about`. */
 struct raw raw_icmp_error(const char *src, const char *dst, uint8_t type, const struct raw *about,
-                          size_t quoted);
+			  size_t quoted);
 
 /* Parsed; the test fails where it cannot be. */
 struct packet raw_parsed(const struct raw *raw);

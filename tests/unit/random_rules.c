@@ -9,13 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const interfaces[] = {"eth0", "eth1", "wg0", "wg12", "lo"};
 static const char *const patterns[] = {"eth0", "eth1", "wg*", "wg0", "e*", "lo", "*"};
 
-enum {
-	INTERFACES = sizeof(interfaces) / sizeof(*interfaces),
-	PATTERNS = sizeof(patterns) / sizeof(*patterns),
-};
+enum { PATTERNS = sizeof(patterns) / sizeof(*patterns) };
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
 static uint64_t dice_next(struct dice *dice) {
@@ -36,14 +32,14 @@ bool chance(struct dice *dice, uint32_t percent) {
 
 /* ---- the judge ---- */
 
-static bool judge_is_ipv4(const struct addr *addr) {
+bool model_is_ipv4(const struct addr *addr) {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 	return memcmp(addr->bytes, mapped, sizeof(mapped)) == 0;
 }
 
 static bool judge_in_range(const struct addr_range *range, const struct addr *addr) {
-	return judge_is_ipv4(&range->lo) == judge_is_ipv4(addr) &&
+	return model_is_ipv4(&range->lo) == model_is_ipv4(addr) &&
 	       memcmp(range->lo.bytes, addr->bytes, 16) <= 0 && memcmp(addr->bytes, range->hi.bytes, 16) <= 0;
 }
 
@@ -151,7 +147,7 @@ static void put(struct model *model, const char *format, ...) {
 static void put_addr(struct model *model, const struct addr *addr) {
 	const uint8_t *b = addr->bytes;
 
-	if (judge_is_ipv4(addr)) {
+	if (model_is_ipv4(addr)) {
 		put(model, "%u.%u.%u.%u", b[12], b[13], b[14], b[15]);
 		return;
 	}
@@ -186,21 +182,6 @@ static struct addr random_addr(struct dice *dice) {
 	}
 }
 
-/* The address beside, within the same family; itself where there is none. */
-static struct addr addr_beside(struct addr addr, bool up) {
-	struct addr moved = addr;
-	uint8_t limit = up ? 0xff : 0;
-
-	for (int i = 15; i >= 0; i--) {
-		bool carries = moved.bytes[i] == limit;
-		moved.bytes[i] += up ? 1 : -1;
-		if (!carries)
-			break;
-	}
-	bool wrapped = up ? memcmp(moved.bytes, addr.bytes, 16) < 0 : memcmp(moved.bytes, addr.bytes, 16) > 0;
-	return wrapped || judge_is_ipv4(&moved) != judge_is_ipv4(&addr) ? addr : moved;
-}
-
 static struct addr prefix_end(struct addr addr, unsigned length, bool high) {
 	for (unsigned bit = length; bit < 128; bit++) {
 		uint8_t mask = 0x80 >> bit % 8;
@@ -215,13 +196,13 @@ static struct addr_range put_range(struct model *model) {
 	static const uint8_t lengths6[] = {0, 32, 48, 60, 63, 64, 65, 120, 127, 128};
 	struct dice *dice = model->dice;
 	struct addr addr = model->addrs[roll(dice, 12)], other = model->addrs[roll(dice, 12)];
-	bool ipv4 = judge_is_ipv4(&addr);
+	bool ipv4 = model_is_ipv4(&addr);
 
 	if (chance(dice, 35)) {
 		put_addr(model, &addr);
 		return (struct addr_range){addr, addr};
 	}
-	if (chance(dice, 40) && judge_is_ipv4(&other) == ipv4) {
+	if (chance(dice, 40) && model_is_ipv4(&other) == ipv4) {
 		struct addr_range range = {addr, other};
 		if (memcmp(addr.bytes, other.bytes, 16) > 0)
 			range = (struct addr_range){other, addr};
@@ -230,10 +211,11 @@ static struct addr_range put_range(struct model *model) {
 		put_addr(model, &range.hi);
 		return range;
 	}
-	unsigned length = ipv4 ? lengths4[roll(dice, sizeof(lengths4))] : lengths6[roll(dice, sizeof(lengths6))];
+	unsigned length =
+	    ipv4 ? lengths4[roll(dice, sizeof(lengths4))] : lengths6[roll(dice, sizeof(lengths6))];
 	unsigned bits = ipv4 ? length + 96 : length;
 	struct addr_range range = {prefix_end(addr, bits, false), prefix_end(addr, bits, true)};
-	if (judge_is_ipv4(&range.hi) != ipv4) /* :: with a length that reaches into the IPv4 stretch */
+	if (model_is_ipv4(&range.hi) != ipv4) /* :: with a length that reaches into the IPv4 stretch */
 		range = (struct addr_range){addr, addr}, length = 128;
 	put_addr(model, &range.lo);
 	put(model, "/%u", length);
@@ -324,10 +306,10 @@ static void put_protocols(struct model *model, struct model_rule *rule) {
 		uint8_t count, protocols[3];
 		unsigned max_port;
 	} choices[] = {
-	    {"tcp", 1, {6}, 65535},  {"tcp", 1, {6}, 65535}, {"tcp", 1, {6}, 65535},   {"udp", 1, {17}, 65535},
-	    {"udp", 1, {17}, 65535}, {"17", 1, {17}, 65535}, {"icmp", 1, {1}, 255},    {"icmpv6", 1, {58}, 255},
-	    {"gre", 1, {47}, 0},     {"esp", 1, {50}, 0},    {"gre,tcp", 2, {47, 6}, 0},
-	    {"tcp,udp", 2, {6, 17}, 65535},
+	    {"tcp", 1, {6}, 65535},  {"tcp", 1, {6}, 65535},     {"tcp", 1, {6}, 65535},
+	    {"udp", 1, {17}, 65535}, {"udp", 1, {17}, 65535},    {"17", 1, {17}, 65535},
+	    {"icmp", 1, {1}, 255},   {"icmpv6", 1, {58}, 255},   {"gre", 1, {47}, 0},
+	    {"esp", 1, {50}, 0},     {"gre,tcp", 2, {47, 6}, 0}, {"tcp,udp", 2, {6, 17}, 65535},
 	};
 	unsigned choice = roll(model->dice, sizeof(choices) / sizeof(*choices));
 
@@ -366,7 +348,7 @@ static void put_interfaces(struct model *model, struct model_rule *rule) {
 }
 
 static void put_side(struct model *model, const char *word, const struct model_rule *rule,
-                     struct model_addrs *addrs, struct model_ports *ports) {
+		     struct model_addrs *addrs, struct model_ports *ports) {
 	bool with_ports = has_port_protocol(rule) && chance(model->dice, 20);
 
 	put(model, " %s", word);
@@ -413,7 +395,8 @@ static bool makes_sense(const struct model_rule *rule) {
 		if (edges[i] > (icmp ? UINT8_MAX : UINT16_MAX))
 			continue;
 		from = from || judge_ports(&rule->from_ports, edges[i]);
-		meets = meets || (judge_service_port(rule, edges[i]) && judge_ports(&rule->to_ports, edges[i]));
+		meets =
+		    meets || (judge_service_port(rule, edges[i]) && judge_ports(&rule->to_ports, edges[i]));
 	}
 	return from && meets;
 }
@@ -505,7 +488,7 @@ static void put_settings(struct model *model) {
 }
 
 static void put_endpoint(struct model *model, const struct addr *addr, uint16_t port) {
-	bool ipv4 = judge_is_ipv4(addr);
+	bool ipv4 = model_is_ipv4(addr);
 
 	put(model, "%s", ipv4 ? "" : "[");
 	put_addr(model, addr);
@@ -518,10 +501,11 @@ static void put_expectation(struct model *model) {
 	struct question question = model_question(model);
 
 	if ((question.protocol != PROTOCOL_TCP && question.protocol != PROTOCOL_UDP) ||
-	    judge_is_ipv4(&question.from) != judge_is_ipv4(&question.to))
+	    model_is_ipv4(&question.from) != model_is_ipv4(&question.to))
 		return;
 	put(model, "expect %s %s %s from ", actions[model_judge(model, &question).action],
-	    question.direction == DIRECTION_IN ? "in" : "out", question.protocol == PROTOCOL_TCP ? "tcp" : "udp");
+	    question.direction == DIRECTION_IN ? "in" : "out",
+	    question.protocol == PROTOCOL_TCP ? "tcp" : "udp");
 	put_endpoint(model, &question.from, question.from_port);
 	put(model, " to ");
 	put_endpoint(model, &question.to, question.to_port);
@@ -536,9 +520,9 @@ static void choose_values(struct model *model) {
 	for (size_t i = 0; i < 12; i++)
 		model->addrs[i] = random_addr(model->dice);
 	for (size_t i = 0; i < 10; i++)
-		model->ports[i] = chance(model->dice, 30) ? some_ports[roll(model->dice, 10)] :
-		                  chance(model->dice, 50) ? 1 + roll(model->dice, 30) :
-		                                            roll(model->dice, 65536);
+		model->ports[i] = chance(model->dice, 30)   ? some_ports[roll(model->dice, 10)]
+				  : chance(model->dice, 50) ? 1 + roll(model->dice, 30)
+							    : roll(model->dice, 65536);
 }
 
 struct model *model_new(struct dice *dice, const struct model_options *options) {
@@ -577,137 +561,4 @@ void model_free(struct model *model) {
 	free(model->set_text);
 	free(model->rules);
 	free(model);
-}
-
-/* ---- questions ---- */
-
-static struct addr near_addrs(struct model *model, const struct model_addrs *addrs) {
-	struct addr addr = model->addrs[roll(model->dice, 12)];
-
-	if (addrs->count > 0 && chance(model->dice, 85)) {
-		const struct addr_range *range = &addrs->ranges[roll(model->dice, addrs->count)];
-		addr = chance(model->dice, 50) ? range->lo : range->hi;
-	}
-	if (chance(model->dice, 25))
-		addr = addr_beside(addr, chance(model->dice, 50));
-	return addr;
-}
-
-static uint16_t near_range(struct model *model, struct port_range range) {
-	uint16_t port = chance(model->dice, 50) ? range.lo : range.hi;
-
-	return chance(model->dice, 25) ? port + (chance(model->dice, 50) ? 1 : -1) : port;
-}
-
-static uint16_t near_ports(struct model *model, const struct model_ports *ports) {
-	if (ports->count > 0 && chance(model->dice, 90))
-		return near_range(model, ports->ranges[roll(model->dice, ports->count)]);
-	return chance(model->dice, 50) ? model->ports[roll(model->dice, 10)] : roll(model->dice, 65536);
-}
-
-static uint8_t near_protocol(struct model *model, const struct model_rule *rule) {
-	static const uint8_t protocols[] = {6, 6, 17, 1, 58, 47, 50, 132, 255};
-
-	if (rule->protocol_count > 0 && chance(model->dice, 90))
-		return rule->protocols[roll(model->dice, rule->protocol_count)];
-	if (rule->service_count > 0 && chance(model->dice, 90))
-		return rule->services[roll(model->dice, rule->service_count)].protocol;
-	return protocols[roll(model->dice, sizeof(protocols))];
-}
-
-struct question model_question_at(struct model *model, const struct model_rule *rule) {
-	struct question question = {
-	    .direction = chance(model->dice, 95) ? rule->direction : !rule->direction,
-	    .protocol = near_protocol(model, rule),
-	    .from = near_addrs(model, &rule->from),
-	    .to = near_addrs(model, &rule->to),
-	    .interface = chance(model->dice, 10) ? NULL : interfaces[roll(model->dice, INTERFACES)],
-	};
-	bool ports = question.protocol == PROTOCOL_TCP || question.protocol == PROTOCOL_UDP;
-
-	if (ports) {
-		question.from_port = near_ports(model, &rule->from_ports);
-		question.to_port = near_ports(model, rule->to_ports.count ? &rule->to_ports : &rule->ports);
-		if (rule->service_count > 0 && chance(model->dice, 70))
-			question.to_port = near_range(model, rule->services[roll(model->dice, 2)].ports);
-	} else if (question.protocol == PROTOCOL_ICMP || question.protocol == PROTOCOL_ICMPV6) {
-		question.icmp_type = near_ports(model, &rule->ports);
-		question.from_port = roll(model->dice, 65536); /* the identifier: no rule asks for it */
-	}
-	return question;
-}
-
-struct question model_question(struct model *model) {
-	static const struct model_rule nothing;
-	const struct model_rule *rule = model->count ? &model->rules[roll(model->dice, model->count)] : &nothing;
-	struct question question = model_question_at(model, rule);
-
-	if (model->count && chance(model->dice, 30)) { /* where two rules meet */
-		rule = &model->rules[roll(model->dice, model->count)];
-		question.from = near_addrs(model, &rule->from);
-		question.to = near_addrs(model, &rule->to);
-	}
-	return question;
-}
-
-/* ---- loading ---- */
-
-struct texts {
-	const char *text, *set_text;
-};
-
-static char *text_read(void *context, const char *path, size_t *length, struct error *err) {
-	const struct texts *texts = context;
-	const char *text = strcmp(path, "test.rules") == 0    ? texts->text
-	                   : strcmp(path, "blocked.txt") == 0 ? texts->set_text
-	                                                      : NULL;
-
-	if (!text) {
-		error_set(err, "no such file");
-		return NULL;
-	}
-	*length = strlen(text);
-	return strdup(text);
-}
-
-static bool text_glob(void *context, const char *pattern, char ***paths, size_t *count, struct error *err) {
-	(void)context;
-	(void)pattern;
-	(void)err;
-	*paths = NULL;
-	*count = 0;
-	return true;
-}
-
-static bool text_service(void *context, const char *name, uint8_t protocol, uint16_t *port) {
-	(void)context;
-	if (strcmp(name, "ssh") == 0 && protocol == PROTOCOL_TCP)
-		return *port = 22, true;
-	if (strcmp(name, "http") == 0 && protocol == PROTOCOL_TCP)
-		return *port = 80, true;
-	if (strcmp(name, "domain") == 0)
-		return *port = 53, true;
-	return false;
-}
-
-static void text_each_service(void *context, void (*see)(const char *name, void *argument), void *argument) {
-	(void)context;
-	see("ssh", argument);
-	see("http", argument);
-	see("domain", argument);
-}
-
-struct ruleset *load_text(const char *text, const char *set_text, struct diagnostics *diagnostics) {
-	struct texts texts = {text, set_text ? set_text : ""};
-	struct world world = {&texts, text_read, text_glob, text_service, text_each_service};
-	struct diagnostics own = {0};
-	struct ruleset *ruleset = ruleset_load("test.rules", &world, diagnostics ? diagnostics : &own);
-
-	if (!ruleset && !diagnostics) {
-		char *said = diagnostics_text(&own);
-		fprintf(stderr, "this ruleset does not load:\n%s\n%s\n", text, said ? said : "");
-		free(said);
-	}
-	diagnostics_free(&own);
-	return ruleset;
 }

@@ -51,8 +51,8 @@ struct model_rule {
 
 struct model {
 	struct dice *dice;
-	char *text;      /* the rules file */
-	char *set_text;  /* the file "blocked.txt" that a set of it may read */
+	char *text;     /* the rules file */
+	char *set_text; /* the file "blocked.txt" that a set of it may read */
 	size_t length, room;
 	unsigned lines;
 	struct model_rule *rules;
@@ -71,6 +71,9 @@ struct model_options {
 	bool settings;   /* also write settings and `expect` lines */
 };
 
+/* By the bytes alone. */
+bool model_is_ipv4(const struct addr *addr);
+
 /* Owner: the caller, model_free. */
 struct model *model_new(struct dice *dice, const struct model_options *options);
 void model_free(struct model *model);
@@ -85,9 +88,5 @@ struct judgement {
 	unsigned line; /* of the rule; 0: the default */
 };
 struct judgement model_judge(const struct model *model, const struct question *question);
-
-/* Loads text as file "test.rules"; a few service names are known. Diagnostics may be NULL: then
- * they are printed where the load fails. */
-struct ruleset *load_text(const char *text, const char *set_text, struct diagnostics *diagnostics);
 
 #endif

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -103,6 +104,7 @@ def start_guest(image, disk, console):
 
 
 def run_guest(results, image, disk, console):
+    start = time.monotonic()
     guest = start_guest(image, disk, console)
     alarm = threading.Timer(DEADLINE, guest.kill)
     alarm.start()
@@ -114,6 +116,7 @@ def run_guest(results, image, disk, console):
         alarm.cancel()
         guest.kill()
         guest.wait()
+    print(f"     {time.monotonic() - start:.0f} s from power on to power off, {' '.join(accelerator()[:2])}")
     overslept = f"no end within {DEADLINE} s" if guest.returncode < 0 else "it stopped early"
     results.check("the guest comes to its end and powers off",
                   (not results.finished or guest.returncode) and f"{overslept}; its console: {console}")

@@ -5,7 +5,8 @@
  * so one key serves both directions of a connection.
  *
  * ICMP queries: the identifier stands as the port of the side that asked, the other
- * port is 0. So two hosts that ping each other with one identifier have two keys.
+ * port is 0. So two hosts that ping each other with one identifier have two keys. The
+ * type of the query belongs to the key too: a rule that allows echo allows nothing else.
  */
 #ifndef SALLYPORT_CORE_KEY_H
 #define SALLYPORT_CORE_KEY_H
@@ -19,7 +20,8 @@ struct key {
 	struct addr local, remote;
 	uint16_t local_port, remote_port;
 	uint8_t protocol;
-	uint8_t zero[3]; /* always 0: keys are compared and hashed as bytes */
+	uint8_t query;   /* ICMP: the type that asks, also in the key of its reply; else 0 */
+	uint8_t zero[2]; /* always 0: keys are compared and hashed as bytes */
 };
 
 struct hash_secret {

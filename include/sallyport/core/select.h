@@ -2,10 +2,11 @@
  *
  * Which connections `list` and `kill` are about: words from the command line.
  *
- *   [in|out] [tcp|udp|icmp|...] [state NAME[,NAME]] [port N[-M]] [local-port N] [remote-port N]
+ *   [in|out] [tcp|udp|icmp|...|protocol N] [state NAME[,NAME]] [port N[-M]] [local-port N] [remote-port N]
  *   [address ADDR|PREFIX|RANGE] [local ADDR..] [remote ADDR..] [rule LINE|FILE:LINE|default] [all]
  *
- * Different words narrow, each may stand once. `port` and `address` match either side.
+ * Different words narrow, each may stand once; `all` stands alone. `port` and `address` match
+ * either side; ports are those of TCP and UDP.
  */
 #ifndef SALLYPORT_CORE_SELECT_H
 #define SALLYPORT_CORE_SELECT_H

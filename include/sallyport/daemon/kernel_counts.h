@@ -14,7 +14,8 @@ struct kernel_counts {
 };
 
 /* `rules`: of the ruleset that is installed. Owner: kernel_counts_free. */
-bool kernel_counts_read(struct install *install, size_t rules, struct kernel_counts *counts, struct error *err);
+bool kernel_counts_read(struct install *install, size_t rules, struct kernel_counts *counts,
+			struct error *err);
 void kernel_counts_free(struct kernel_counts *counts);
 
 /* 0 where there is no such counter. */

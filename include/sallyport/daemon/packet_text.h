@@ -19,6 +19,7 @@ struct packet_fields {
 	char texts[PACKET_FIELDS][PACKET_FIELD];
 };
 
-void packet_event_fields(const struct packet_event *event, const char *interface, struct packet_fields *fields);
+void packet_event_fields(const struct packet_event *event, const char *interface,
+			 struct packet_fields *fields);
 
 #endif

@@ -34,7 +34,7 @@ void policy_drop(struct policy_version *version); /* NULL is fine */
  * continues the first. `kernel_packets`: what the kernel counted for each rule of `from`
  * and forgets now; may be NULL. False: out of memory, nothing was carried. */
 bool policy_carry_counters(struct policy_version *to, const struct policy_version *from,
-                           const uint64_t *kernel_packets);
+			   const uint64_t *kernel_packets);
 
 /* Where the rule of a connection stands; NULL: the default (or address translation) let
  * it in, or it was last judged by another version. */

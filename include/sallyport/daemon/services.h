@@ -15,6 +15,6 @@ struct services *services_load(void);
 void services_free(struct services *services);
 /* NULL: the port has no name, or the protocol no ports. */
 const char *services_name(const struct services *services, const struct ruleset *ruleset, uint8_t protocol,
-                          uint16_t port);
+			  uint16_t port);
 
 #endif

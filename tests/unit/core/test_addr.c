@@ -61,10 +61,34 @@ static void addresses_print_in_canonical_form(void **state) {
 
 static void what_is_no_address_is_refused(void **state) {
 	static const char *const cases[] = {
-	    "", " ", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "1.2.3.4 ", " 1.2.3.4", "1.2.3.4x",
-	    "1..3.4", "1.2.3.", ".1.2.3", "-1.2.3.4", "1.2.3.4444", "0x1.2.3.4", ":", ":::", "1::2::3",
-	    "12345::", "g::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0", "[::1]", "::ffff:1.2.3.4",
-	    "::ffff:102:304", "localhost",
+	    "",
+	    " ",
+	    "1",
+	    "1.2.3",
+	    "1.2.3.4.5",
+	    "1.2.3.256",
+	    "1.2.3.04",
+	    "1.2.3.4 ",
+	    " 1.2.3.4",
+	    "1.2.3.4x",
+	    "1..3.4",
+	    "1.2.3.",
+	    ".1.2.3",
+	    "-1.2.3.4",
+	    "1.2.3.4444",
+	    "0x1.2.3.4",
+	    ":",
+	    ":::",
+	    "1::2::3",
+	    "12345::",
+	    "g::",
+	    "1:2:3:4:5:6:7",
+	    "1:2:3:4:5:6:7:8:9",
+	    "fe80::1%eth0",
+	    "[::1]",
+	    "::ffff:1.2.3.4",
+	    "::ffff:102:304",
+	    "localhost",
 	};
 	struct addr untouched;
 
@@ -97,7 +121,7 @@ static void endpoints_bracket_ipv6(void **state) {
 	assert_string_equal(endpoint_print(&six, 65535, text), "[2001:db8::7]:65535");
 	six = addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	assert_string_equal(endpoint_print(&six, 65535, text),
-	                    "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
+			    "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535");
 }
 
 static void ranges_print_in_their_shortest_form(void **state) {
@@ -171,6 +195,7 @@ static void ipv6_ranges_hold_no_ipv4_address(void **state) {
 	assert_false(addr_range_contains(&all, &four));
 	assert_true(addr_range_contains(&all, &six));
 	assert_false(addr_range_contains(&first, &four));
+	assert_int_equal(addr_family(&first.hi), FAMILY_IPV6);
 	assert_true(addr_range_contains(&first, &low));
 	assert_true(addr_range_contains(&ipv4, &four));
 	assert_false(addr_range_contains(&ipv4, &six));
@@ -183,8 +208,8 @@ static void lists_are_sorted_and_merged(void **state) {
 	    range("192.0.2.7"), range("192.0.2.5"),       range("192.0.2.6"),     range("192.0.2.9"),
 	    range("192.0.2.9"), range("255.255.255.255"), range("10.3.0.0/16"),
 	};
-	static const char *const expected[] = {"10.0.0.0/8", "192.0.2.5-192.0.2.7", "192.0.2.9", "255.255.255.255",
-	                                       "::/0"};
+	static const char *const expected[] = {"10.0.0.0/8", "192.0.2.5-192.0.2.7", "192.0.2.9",
+					       "255.255.255.255", "::/0"};
 	size_t count = addr_ranges_normalize(ranges, sizeof ranges / sizeof *ranges);
 	char text[ADDR_RANGE_TEXT];
 
@@ -212,8 +237,8 @@ static bool contains_slowly(const struct addr_range *ranges, size_t count, const
 }
 
 static struct addr random_addr(unsigned *seed) {
-	static const char *const bases[] = {"10.0.0.0", "::", "2001:db8::", "255.255.255.0", "::fffe:ffff:ff00",
-	                                    "::1:0:0:0"};
+	static const char *const bases[] = {"10.0.0.0",         "::",       "2001:db8::", "255.255.255.0",
+					    "::fffe:ffff:ff00", "::1:0:0:0"};
 	struct addr one = addr(bases[rand_r(seed) % 6]);
 
 	one.bytes[15] = (uint8_t)(rand_r(seed) % 64 * 4 + 3);
@@ -242,7 +267,7 @@ static void search_agrees_with_trying_each(void **state) {
 			struct addr one = random_addr(&seed);
 
 			assert_int_equal(addr_ranges_contain(ranges, count, &one),
-			                 contains_slowly(ranges, count, &one));
+					 contains_slowly(ranges, count, &one));
 		}
 	}
 }

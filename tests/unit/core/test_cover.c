@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../load_text.h"
 #include "../random_rules.h"
 #include "sallyport/core/eval.h"
 #include "sallyport/core/print.h"
@@ -34,7 +35,8 @@ static void check(const char *text, const char *expected) {
 	const char *said = warning ? strchr(warning->message, ':') : NULL;
 
 	if (!ruleset)
-		fail_msg("%s\ndoes not load: %s", text, diagnostics.count ? diagnostics.items[0].message : "?");
+		fail_msg("%s\ndoes not load: %s", text,
+			 diagnostics.count ? diagnostics.items[0].message : "?");
 	if (!expected != !said || (said && strcmp(said + 2, expected) != 0))
 		fail_msg("%s\nexpected: %s\ngot: %s", text, expected ? expected : "no warning",
 			 warning ? warning->message : "no warning");
@@ -56,7 +58,8 @@ static void test_one_rule_covers(void **state) {
 	check("allow in gre\ndrop in gre from 192.0.2.1\n", "line 1 (`allow in gre`) covers it");
 	check("allow out tcp to 192.0.2.0/24\nallow out tcp 25 to 192.0.2.1\n",
 	      "line 1 (`allow out tcp to 192.0.2.0/24`) covers it");
-	check("allow in tcp to port 22\nallow in tcp 22\n", "line 1 (`allow in tcp to any port 22`) covers it");
+	check("allow in tcp to port 22\nallow in tcp 22\n",
+	      "line 1 (`allow in tcp to any port 22`) covers it");
 }
 
 static void test_sets_and_not(void **state) {
@@ -70,18 +73,34 @@ static void test_sets_and_not(void **state) {
 	check("allow in tcp 22 from not 192.0.2.1\nallow in tcp 22 from 192.0.2.0/24\n", NULL);
 	check("allow in tcp 22 from not 192.0.2.0/24\nallow in tcp 22 from not 192.0.2.1\n", NULL);
 	check("allow in tcp 22 on not eth0\nallow in tcp 22 on eth*\n", NULL);
+	check("allow in tcp 22 on not e*\nallow in tcp 22 on not eth0\n", NULL);
+	check("allow in tcp 22 on not eth0\nallow in tcp 22 on not e*\n",
+	      "line 1 (`allow in tcp 22 on not eth0`) covers it");
 	check("allow in tcp 22 on not eth0\nallow in tcp 22 on wg0\n",
 	      "line 1 (`allow in tcp 22 on not eth0`) covers it");
 }
 
 static void test_ports_together(void **state) {
 	(void)state;
-	check("allow in tcp 1-50\nallow in tcp 51-100\ndrop in tcp 1-100\n", "line 1 and line 2 cover it together");
+	check("allow in tcp 1-50\nallow in tcp 51-100\ndrop in tcp 1-100\n",
+	      "line 1 and line 2 cover it together");
 	check("allow in tcp 1-50\nallow in tcp 52-100\ndrop in tcp 1-100\n", NULL);
-	check("allow in tcp 53\nallow in udp 53\ndrop in tcp,udp 53\n", "line 1 and line 2 cover it together");
+	check("allow in tcp 53\nallow in udp 53\ndrop in tcp,udp 53\n",
+	      "line 1 and line 2 cover it together");
 	check("allow in tcp 53\ndrop in tcp,udp 53\n", NULL);
-	check("allow in tcp 1\nallow in tcp 2\nallow in tcp 3\nallow in tcp 4\nallow in tcp 5\ndrop in tcp 1-5\n",
+	check("allow in tcp 1\nallow in tcp 2\nallow in tcp 3\nallow in tcp 4\nallow in tcp 5\ndrop in tcp "
+	      "1-5\n",
 	      "line 1, line 2, line 3, line 4 and others cover it together");
+}
+
+static void test_ports_behind_to(void **state) {
+	(void)state;
+	check("allow in tcp to port 22\nallow in tcp 22-30\n", NULL);
+	check("allow in tcp 20-25 to port 22-30\nallow in tcp 22-30\n", NULL);
+	check("allow in tcp to port 1-50\nallow in tcp to port 51-100\ndrop in tcp 1-100\n",
+	      "line 1 and line 2 cover it together");
+	check("allow in tcp 22\nallow in tcp 20-30 to port 22\n", "line 1 (`allow in tcp 22`) covers it");
+	check("allow in tcp 22\nallow in tcp 20-30 to port 22-23\n", NULL);
 }
 
 static void test_not_covered(void **state) {
@@ -107,7 +126,8 @@ static void test_empty_set_is_not_covered(void **state) {
 
 static void test_essentials_cover_and_say_so(void **state) {
 	struct diagnostics diagnostics = {0};
-	struct ruleset *ruleset = load_text("drop in icmpv6 nd-neighbor-solicit on eth0\n", NULL, &diagnostics);
+	struct ruleset *ruleset =
+	    load_text("drop in icmpv6 nd-neighbor-solicit on eth0\n", NULL, &diagnostics);
 	const struct diagnostic *warning = find_warning(&diagnostics);
 
 	(void)state;
@@ -196,7 +216,8 @@ static void test_work_is_bounded(void **state) {
 	(void)state;
 	assert_non_null(text);
 	for (size_t i = 0; i < COUNT; i++)
-		length += snprintf(text + length, room - length, "allow in tcp 22 on if%zu from port %zu\n", i, i);
+		length +=
+		    snprintf(text + length, room - length, "allow in tcp 22 on if%zu from port %zu\n", i, i);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
 	struct ruleset *ruleset = load_text(text, NULL, NULL);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
@@ -211,6 +232,7 @@ int main(void) {
 	    cmocka_unit_test(test_one_rule_covers),
 	    cmocka_unit_test(test_sets_and_not),
 	    cmocka_unit_test(test_ports_together),
+	    cmocka_unit_test(test_ports_behind_to),
 	    cmocka_unit_test(test_not_covered),
 	    cmocka_unit_test(test_empty_set_is_not_covered),
 	    cmocka_unit_test(test_essentials_cover_and_say_so),

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../memory_world.h"
+#include "must_load.h"
 
 static const struct place place = {"a.rules", 3};
 
@@ -26,11 +26,12 @@ static void a_diagnostic_shows_line_and_caret(void **state) {
 	struct diagnostics diagnostics = {0};
 
 	(void)state;
-	diagnostics_add(&diagnostics, SEVERITY_ERROR, &place, 10, 4, "allow in sssh # x\nnext line", "no such service");
+	diagnostics_add(&diagnostics, SEVERITY_ERROR, &place, 10, 4, "allow in sssh # x\nnext line",
+			"no such service");
 	assert_int_equal(diagnostics.errors, 1);
 	assert_text(&diagnostics, "a.rules:3:10: error: no such service\n"
-	                          "  allow in sssh # x\n"
-	                          "           ^~~~\n");
+				  "  allow in sssh # x\n"
+				  "           ^~~~\n");
 }
 
 static void warnings_are_told_from_errors(void **state) {
@@ -47,7 +48,8 @@ static void line_0_is_about_the_whole_file(void **state) {
 	struct diagnostics diagnostics = {0};
 
 	(void)state;
-	diagnostics_add(&diagnostics, SEVERITY_ERROR, &(struct place){"a.rules", 0}, 0, 0, NULL, "is a directory");
+	diagnostics_add(&diagnostics, SEVERITY_ERROR, &(struct place){"a.rules", 0}, 0, 0, NULL,
+			"is a directory");
 	assert_text(&diagnostics, "a.rules: error: is a directory\n");
 }
 

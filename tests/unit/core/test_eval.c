@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../load_text.h"
 #include "../random_rules.h"
 #include "sallyport/core/eval.h"
 #include "sallyport/core/print.h"
@@ -36,10 +37,11 @@ static void explain(const struct model *model, const struct question *question, 
 		    const struct judgement *judgement) {
 	char *probe = question_print(question);
 
-	fprintf(stderr, "%s\nwith blocked.txt:\n%s\nquestion: %s (ICMP type %u)\n", model->text, model->set_text,
-		probe ? probe : "?", question->icmp_type);
+	fprintf(stderr, "%s\nwith blocked.txt:\n%s\nquestion: %s (ICMP type %u)\n", model->text,
+		model->set_text, probe ? probe : "?", question->icmp_type);
 	fprintf(stderr, "eval:  %s by line %u\njudge: %s by line %u (0: the default)\n",
-		action_name(answer->action), line_of(answer), action_name(judgement->action), judgement->line);
+		action_name(answer->action), line_of(answer), action_name(judgement->action),
+		judgement->line);
 	free(probe);
 }
 
@@ -227,6 +229,23 @@ static void test_many_addresses_on_one_port(void **state) {
 	free(text);
 }
 
+/* Lists of the same length on two ports are still two lists. */
+static void test_two_ports_with_different_sources(void **state) {
+	char text[4096];
+	size_t length = snprintf(text, sizeof(text), "essentials off\n");
+
+	(void)state;
+	for (unsigned i = 0; i < 60; i++)
+		length += snprintf(text + length, sizeof(text) - length, "allow in tcp %u from 10.0.0.%u\n",
+				   i & 1 ? 22 : 80, i);
+	struct ruleset *ruleset = loaded(text);
+	check(ruleset, "in tcp from 10.0.0.4 to 80", "allow 6");
+	check(ruleset, "in tcp from 10.0.0.4 to 22", "drop default");
+	check(ruleset, "in tcp from 10.0.0.5 to 22", "allow 7");
+	check(ruleset, "in tcp from 10.0.0.5 to 80", "drop default");
+	ruleset_free(ruleset);
+}
+
 /* For `out` the remote side is `to`. */
 static void test_many_addresses_out(void **state) {
 	char *text = text_of_rules(3000, "reject out tcp 25 to ");
@@ -252,7 +271,8 @@ static void test_more_ports_than_the_index_spreads(void **state) {
 	for (size_t rule = 0; rule < RULES; rule++) {
 		length += snprintf(text + length, room - length, "allow in tcp ");
 		for (size_t port = 0; port < PORTS; port++)
-			length += snprintf(text + length, room - length, "%s%zu", port ? "," : "", 1 + 10 * port);
+			length +=
+			    snprintf(text + length, room - length, "%s%zu", port ? "," : "", 1 + 10 * port);
 		length += snprintf(text + length, room - length, " from 10.0.0.%zu\n", rule);
 	}
 	ruleset = loaded(text);
@@ -294,6 +314,7 @@ int main(void) {
 	    cmocka_unit_test(test_ends_of_the_number_lines),
 	    cmocka_unit_test(test_unknown_interface_matches_only_rules_without),
 	    cmocka_unit_test(test_many_addresses_on_one_port),
+	    cmocka_unit_test(test_two_ports_with_different_sources),
 	    cmocka_unit_test(test_many_addresses_out),
 	    cmocka_unit_test(test_more_ports_than_the_index_spreads),
 	    cmocka_unit_test(test_expectations),

@@ -63,6 +63,19 @@ static void hosts_that_ping_each_other_have_two_keys(void **state) {
 	assert_false(key_equal(&here, &there));
 }
 
+static void a_key_is_for_one_kind_of_query(void **state) {
+	(void)state;
+	static const uint8_t pairs[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}};
+	for (size_t i = 0; i < 4; i++) {
+		struct key asked = key_of(raw_icmp("192.0.2.7", "192.0.2.1", pairs[i][0], 77), DIRECTION_IN);
+		struct key reply = key_of(raw_icmp("192.0.2.1", "192.0.2.7", pairs[i][1], 77), DIRECTION_OUT);
+		assert_same(asked, reply);
+		assert_int_equal(asked.query, pairs[i][0]);
+		struct key other = key_of(raw_icmp("192.0.2.7", "192.0.2.1", pairs[(i + 1) % 4][0], 77), DIRECTION_IN);
+		assert_false(key_equal(&asked, &other));
+	}
+}
+
 static struct key inner_key(struct raw about, const char *from, const char *to, uint8_t type,
                             enum direction direction) {
 	struct raw raw = raw_icmp_error(from, to, type, &about, about.length);
@@ -128,6 +141,7 @@ int main(void) {
 		cmocka_unit_test(one_key_serves_both_directions),
 		cmocka_unit_test(a_reply_has_the_key_of_its_query),
 		cmocka_unit_test(hosts_that_ping_each_other_have_two_keys),
+		cmocka_unit_test(a_key_is_for_one_kind_of_query),
 		cmocka_unit_test(an_error_has_the_key_of_what_it_is_about),
 		cmocka_unit_test(the_hash_is_siphash_2_4),
 		cmocka_unit_test(the_hash_depends_on_every_member_and_the_secret),

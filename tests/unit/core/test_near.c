@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../random_rules.h"
+#include "../load_text.h"
 #include "sallyport/core/eval.h"
 
 enum { MAX = 8 };
@@ -52,13 +52,14 @@ static void test_each_condition(void **state) {
 	check("allow in tcp 22 from 192.0.2.0/24\n", "in tcp from 203.0.113.9 to 22", "1 the source");
 	check("allow in tcp 22\n", "in tcp from 203.0.113.9 to 23", "1 the port");
 	check("allow in udp 53\n", "in tcp from 203.0.113.9 to 53", "1 the protocol");
-	check("allow in tcp 22 to 192.0.2.1\n", "in tcp from 203.0.113.9 to 192.0.2.2:22", "1 the destination");
-	check("allow in tcp 22 from port 1024-65535\n", "in tcp from 203.0.113.9:22 to 22", "1 the source port");
+	check("allow in tcp 22 to 192.0.2.1\n", "in tcp from 203.0.113.9 to 192.0.2.2:22",
+	      "1 the destination");
+	check("allow in tcp 22 from port 1024-65535\n", "in tcp from 203.0.113.9:22 to 22",
+	      "1 the source port");
 	check("allow in tcp to port 22\n", "in tcp from 203.0.113.9:22 to 23", "1 the port");
 	check("allow in tcp 22 on eth0\n", "in tcp to 22 on eth1", "1 the interface");
 	check("allow in tcp 22 on eth0\n", "in tcp to 22", "1 the interface");
-	check("essentials off\nallow in icmp echo-request\n", "in icmp 13 from 192.0.2.1",
-	      "2 the ICMP type");
+	check("essentials off\nallow in icmp echo-request\n", "in icmp 13 from 192.0.2.1", "2 the ICMP type");
 }
 
 static void test_more_than_one_condition_is_no_near_miss(void **state) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The rules language: what a rule becomes, files and includes, probes, bounds. What each
+ * The rules language: what a rule becomes, files and includes, bounds. What each
  * statement prints as, and each error, stands in tests/rules.
  */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../memory_world.h"
+#include "must_load.h"
 #include "sallyport/core/print.h"
 
 static const struct rule *user_rule(const struct ruleset *ruleset, size_t number) {
@@ -57,7 +57,7 @@ static void an_empty_file_has_the_defaults(void **state) {
 
 static void settings_are_taken_over(void **state) {
 	struct ruleset *ruleset = must_load("default in reject\ndefault out drop\nessentials off\npickup on\n"
-	                                    "mark 0x00f00\nconnections 64\ntimeout udp-stream 1d2h\n");
+					    "mark 0x00f00\nconnections 64\ntimeout udp-stream 1d2h\n");
 
 	(void)state;
 	assert_int_equal(ruleset->defaults[DIRECTION_IN], ACTION_REJECT);
@@ -100,8 +100,10 @@ static void essentials_off_works_from_any_line(void **state) {
 }
 
 static void services_mean_every_protocol_they_have(void **state) {
-	static const struct match expected[] = {
-	    {PROTOCOL_TCP, {53, 53}}, {PROTOCOL_TCP, {443, 443}}, {PROTOCOL_UDP, {53, 53}}, {PROTOCOL_UDP, {443, 443}}};
+	static const struct match expected[] = {{PROTOCOL_TCP, {53, 53}},
+						{PROTOCOL_TCP, {443, 443}},
+						{PROTOCOL_UDP, {53, 53}},
+						{PROTOCOL_UDP, {443, 443}}};
 	struct ruleset *ruleset = must_load("allow in domain,https\n");
 
 	(void)state;
@@ -112,17 +114,20 @@ static void services_mean_every_protocol_they_have(void **state) {
 static void names_that_the_database_lacks_are_built_in(void **state) {
 	static const struct match dns[] = {{PROTOCOL_TCP, {53, 53}}, {PROTOCOL_UDP, {53, 53}}};
 	static const struct match wireguard[] = {{PROTOCOL_UDP, {51820, 51820}}};
-	struct ruleset *ruleset = must_load("allow in dns\nallow in wireguard\n");
+	static const struct match vnc[] = {{PROTOCOL_TCP, {5999, 5999}}}; /* the database has it */
+	struct ruleset *ruleset = must_load("allow in dns\nallow in wireguard\nallow in vnc\n");
 
 	(void)state;
 	assert_matches(&user_rule(ruleset, 0)->what, dns, 2);
 	assert_matches(&user_rule(ruleset, 1)->what, wireguard, 1);
+	assert_matches(&user_rule(ruleset, 2)->what, vnc, 1);
 	ruleset_free(ruleset);
 }
 
 static void services_of_the_file_win_over_the_database(void **state) {
 	static const struct match expected[] = {{PROTOCOL_TCP, {2222, 2222}}, {PROTOCOL_UDP, {7000, 7010}}};
-	struct ruleset *ruleset = must_load("service ssh = tcp 2222, udp 7000-7005,7006-7010\nallow in ssh\n");
+	struct ruleset *ruleset =
+	    must_load("service ssh = tcp 2222, udp 7000-7005,7006-7010\nallow in ssh\n");
 
 	(void)state;
 	assert_matches(&user_rule(ruleset, 0)->what, expected, 2);
@@ -130,10 +135,11 @@ static void services_of_the_file_win_over_the_database(void **state) {
 }
 
 static void not_is_complemented(void **state) {
-	static const struct match ports[] = {{PROTOCOL_TCP, {0, 21}}, {PROTOCOL_TCP, {23, 1023}},
-	                                     {PROTOCOL_TCP, {49152, 65535}}};
+	static const struct match ports[] = {
+	    {PROTOCOL_TCP, {0, 21}}, {PROTOCOL_TCP, {23, 1023}}, {PROTOCOL_TCP, {49152, 65535}}};
 	static const struct match types[] = {{PROTOCOL_ICMP, {0, 7}}, {PROTOCOL_ICMP, {9, 254}}};
-	struct ruleset *ruleset = must_load("allow in tcp not ssh,registered\nallow in icmp not echo-request,255\n");
+	struct ruleset *ruleset =
+	    must_load("allow in tcp not ssh,registered\nallow in icmp not echo-request,255\n");
 
 	(void)state;
 	assert_matches(&user_rule(ruleset, 0)->what, ports, 3);
@@ -144,8 +150,10 @@ static void not_is_complemented(void **state) {
 /* `syslog` is UDP's alone, `split` has another port on each. */
 static void a_name_with_other_ports_on_udp_makes_two_rules(void **state) {
 	static const struct match tcp[] = {{PROTOCOL_TCP, {80, 80}}, {PROTOCOL_TCP, {1000, 1000}}};
-	static const struct match udp[] = {{PROTOCOL_UDP, {80, 80}}, {PROTOCOL_UDP, {514, 514}}, {PROTOCOL_UDP, {2000, 2000}}};
-	struct ruleset *ruleset = must_load("allow in log tcp,udp split,80,syslog from 192.0.2.0/24 on eth0\n");
+	static const struct match udp[] = {
+	    {PROTOCOL_UDP, {80, 80}}, {PROTOCOL_UDP, {514, 514}}, {PROTOCOL_UDP, {2000, 2000}}};
+	struct ruleset *ruleset =
+	    must_load("allow in log tcp,udp split,80,syslog from 192.0.2.0/24 on eth0\n");
 
 	(void)state;
 	assert_int_equal(count_user_rules(ruleset), 2);
@@ -213,7 +221,8 @@ static void sets_are_read_beside_the_file_that_names_them(void **state) {
 	const struct memory_file files[] = {
 	    {"dir/main.rules", "include \"sub/a.rules\"\ndrop in any from @bad\n"},
 	    {"dir/sub/a.rules", "set bad from file \"bad.txt\""},
-	    {"dir/sub/bad.txt", "# bad ones\n 192.0.2.9 \r\n2001:db8::/32 # all of it\n\n192.0.2.1-192.0.2.8"},
+	    {"dir/sub/bad.txt",
+	     "# bad ones\n 192.0.2.9 \r\n2001:db8::/32 # all of it\n\n192.0.2.1-192.0.2.8"},
 	    {NULL, NULL},
 	};
 	struct world world = memory_world(files);
@@ -247,7 +256,8 @@ static void assert_world_fails(const struct memory_file *files, const char *mess
 }
 
 static void include_loops_are_found(void **state) {
-	const struct memory_file loop[] = {{"a", "include \"b\"\n"}, {"b", "\ninclude \"a\"\n"}, {NULL, NULL}};
+	const struct memory_file loop[] = {
+	    {"a", "include \"b\"\n"}, {"b", "\ninclude \"a\"\n"}, {NULL, NULL}};
 	const struct memory_file self[] = {{"a", "include \"*\"\n"}, {NULL, NULL}};
 
 	(void)state;
@@ -341,7 +351,8 @@ static void late_diagnostics_show_their_line(void **state) {
 
 	(void)state;
 	assert_non_null(strstr(text, "test.rules:2:3: error: "));
-	assert_non_null(strstr(text, "\n    expect   drop in tcp to 22   # why?\n    ^~~~~~~~~~~~~~~~~~~~~~~~~~\n"));
+	assert_non_null(
+	    strstr(text, "\n    expect   drop in tcp to 22   # why?\n    ^~~~~~~~~~~~~~~~~~~~~~~~~~\n"));
 	free(text);
 }
 
@@ -362,10 +373,12 @@ static void long_lines_are_refused_and_the_rest_is_read(void **state) {
 }
 
 static void binary_bytes_end_the_file(void **state) {
-	char *shown = must_fail("allow in ssh\n\x7f" "ELF\x01\x02\nnonsense\n");
+	char *shown = must_fail("allow in ssh\n\x7f"
+				"ELF\x01\x02\nnonsense\n");
 
 	(void)state;
-	assert_non_null(strstr(shown, "test.rules:2:1: error: a control character: this is not a plain text file\n  ?ELF??\n"));
+	assert_non_null(strstr(
+	    shown, "test.rules:2:1: error: a control character: this is not a plain text file\n  ?ELF??\n"));
 	assert_null(strstr(shown, "nonsense"));
 	free(shown);
 }
@@ -403,8 +416,8 @@ static void a_hundred_thousand_rules_load(void **state) {
 	(void)state;
 	assert_non_null(text);
 	for (unsigned i = 0; i < RULES; i++)
-		length += (size_t)sprintf(text + length, "allow in tcp %u from 10.%u.%u.%u\n", i % 65536, i >> 16,
-		                          i >> 8 & 255, i & 255);
+		length += (size_t)sprintf(text + length, "allow in tcp %u from 10.%u.%u.%u\n", i % 65536,
+					  i >> 16, i >> 8 & 255, i & 255);
 	ruleset = must_load(text);
 	assert_int_equal(count_user_rules(ruleset), RULES);
 	assert_int_equal(user_rule(ruleset, RULES - 1)->place.line, RULES);
@@ -415,7 +428,8 @@ static void a_hundred_thousand_rules_load(void **state) {
 static void a_million_set_members_load(void **state) {
 	enum { MEMBERS = 1000000 };
 	char *text = malloc(MEMBERS * 32);
-	const struct memory_file files[] = {{"a", "set big from file \"big\"\n"}, {"big", text}, {NULL, NULL}};
+	const struct memory_file files[] = {
+	    {"a", "set big from file \"big\"\n"}, {"big", text}, {NULL, NULL}};
 	struct world world = memory_world(files);
 	struct diagnostics diagnostics;
 	struct ruleset *ruleset;
@@ -427,7 +441,7 @@ static void a_million_set_members_load(void **state) {
 		uint32_t address = (uint32_t)(i * (uint64_t)7919 % MEMBERS * 2);
 
 		length += (size_t)sprintf(text + length, "10.%u.%u.%u\n", address >> 16, address >> 8 & 255,
-		                          address & 255);
+					  address & 255);
 	}
 	ruleset = ruleset_load("a", &world, &diagnostics);
 	assert_non_null(ruleset);
@@ -435,149 +449,6 @@ static void a_million_set_members_load(void **state) {
 	diagnostics_free(&diagnostics);
 	ruleset_free(ruleset);
 	free(text);
-}
-
-static struct question must_probe(const char *text) {
-	const struct memory_file none[] = {{NULL, NULL}};
-	struct world world = memory_world(none);
-	struct question question;
-	struct error err;
-
-	if (!probe_parse(text, &world, &question, &err))
-		fail_msg("%s: %s", text, err.text);
-	return question;
-}
-
-static void probes_print_in_canonical_form(void **state) {
-	static const struct {
-		const char *text, *canonical;
-	} cases[] = {
-	    {"in tcp from 192.0.2.7:40000 to 22", "in tcp from 192.0.2.7:40000 to 22"},
-	    {"in  tcp to ssh  from 192.0.2.7", "in tcp from 192.0.2.7 to 22"},
-	    {"in 6 to 22", "in tcp to 22"},
-	    {"out udp to [2001:db8::1]:domain on eth0", "out udp to [2001:db8::1]:53 on eth0"},
-	    {"in tcp from [2001:db8::1] to 22", "in tcp from 2001:db8::1 to 22"},
-	    {"in tcp from [2001:db8::1]:ssh to 192", "in tcp from [2001:db8::1]:22 to 192"},
-	    {"in tcp from 2001:db8::1 to [::]:22", "in tcp from 2001:db8::1 to 22"},
-	    {"in tcp to [::]:22", "in tcp from :: to 22"},
-	    {"in tcp to 192.0.2.1:http", "in tcp to 192.0.2.1:80"},
-	    {"in icmp", "in icmp echo-request"},
-	    {"in icmp 3 from 192.0.2.1", "in icmp destination-unreachable from 192.0.2.1"},
-	    {"out icmpv6 200 to 2001:db8::1", "out icmpv6 200 to 2001:db8::1"},
-	    {"in gre from 192.0.2.1 to 192.0.2.2", "in gre from 192.0.2.1 to 192.0.2.2"},
-	    {"in 253", "in 253"},
-	    {"in udp to dns", "in udp to 53"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct question question = must_probe(cases[i].text), again;
-		char *text = question_print(&question);
-
-		assert_string_equal(text, cases[i].canonical);
-		again = must_probe(text);
-		assert_true(addr_equal(&question.from, &again.from) && addr_equal(&question.to, &again.to));
-		assert_int_equal(question.to_port, again.to_port);
-		assert_int_equal(question.icmp_type, again.icmp_type);
-		free((char *)question.interface);
-		free((char *)again.interface);
-		free(text);
-	}
-}
-
-static void a_missing_address_is_the_unspecified_one(void **state) {
-	static const uint8_t zeroes[16];
-	struct addr ipv4 = addr_from_ipv4(zeroes), ipv6 = addr_from_ipv6(zeroes);
-	struct question question = must_probe("in tcp to 22");
-
-	(void)state;
-	assert_true(addr_equal(&question.from, &ipv4) && addr_equal(&question.to, &ipv4));
-	assert_int_equal(question.from_port, 0);
-	assert_null(question.interface);
-	question = must_probe("in tcp to [2001:db8::1]:22");
-	assert_true(addr_equal(&question.from, &ipv6));
-	question = must_probe("in tcp from 2001:db8::1 to 22");
-	assert_true(addr_equal(&question.to, &ipv6));
-	question = must_probe("in icmpv6");
-	assert_true(addr_equal(&question.from, &ipv6) && addr_equal(&question.to, &ipv6));
-	assert_int_equal(question.icmp_type, 128);
-}
-
-static void bad_probes_are_refused_with_the_reason(void **state) {
-	static const struct {
-		const char *text, *message;
-	} cases[] = {
-	    {"", "expected `in` or `out`"},
-	    {"in", "expected a protocol"},
-	    {"in tpc to 22", "did you mean `tcp`?"},
-	    {"in any to 22", "expected a protocol"},
-	    {"in tcp", "expected `to PORT`"},
-	    {"in tcp from 192.0.2.1", "expected `to PORT`"},
-	    {"in tcp to 192.0.2.1", "ADDRESS:PORT"},
-	    {"in tcp to 2001:db8::1", "[ADDRESS]:PORT"},
-	    {"in tcp to 2001:db8::1:22", "[ADDRESS]:PORT"},
-	    {"in tcp to 65536", "not a port"},
-	    {"in tcp to 192.0.2.1:", "not a port"},
-	    {"in tcp to :22", "not an address before the :"},
-	    {"in tcp to [192.0.2.1]:22", "not an IPv6 address"},
-	    {"in tcp to [2001:db8::1:22", "the closing ]"},
-	    {"in tcp to [2001:db8::1]22", "only :PORT"},
-	    {"in tcp to sssh", "did you mean `ssh`?"},
-	    {"in tcp to syslog", "service `syslog` has no port on tcp"},
-	    {"in tcp to 22 to 23", "twice"},
-	    {"in tcp to 22 on eth0 on eth1", "twice"},
-	    {"in tcp to 22 on eth*", "one interface"},
-	    {"in tcp to 22 on eth0,eth1", "one interface"},
-	    {"in tcp to 22 on not eth0", "one interface"},
-	    {"in tcp to 22 on", "network interface"},
-	    {"in tcp to 22 form 192.0.2.1", "did you mean `from`?"},
-	    {"in tcp from 192.0.2.1 to [2001:db8::1]:22", "mix IPv4 and IPv6"},
-	    {"in icmp from 2001:db8::1", "write icmpv6"},
-	    {"in icmpv6 to 192.0.2.1", "write icmp"},
-	    {"in icmp echo-request,echo-reply", "one message type"},
-	    {"in icmp echo", "no known icmp type"},
-	    {"in gre to 22", "is no address"},
-	    {"in gre from 192.0.2.1:22", "no ports"},
-	    {"in tcp to 22 \"x", "the closing \""},
-	    {"in tcp to 22\nin tcp to 23", "more than one line"},
-	};
-	const struct memory_file none[] = {{NULL, NULL}};
-	struct world world = memory_world(none);
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct question question, untouched;
-		struct error err = {""};
-
-		memset(&question, 0x5a, sizeof question);
-		memset(&untouched, 0x5a, sizeof untouched);
-		assert_false(probe_parse(cases[i].text, &world, &question, &err));
-		assert_memory_equal(&question, &untouched, sizeof question);
-		if (!strstr(err.text, cases[i].message))
-			fail_msg("%s: \"%s\" is not in \"%s\"", cases[i].text, cases[i].message, err.text);
-	}
-}
-
-static void durations_are_read(void **state) {
-	static const struct {
-		const char *text;
-		uint32_t seconds;
-	} cases[] = {{"1", 1},         {"90", 90},       {"90s", 90},          {"5m", 300},
-	             {"2h4m", 7440},   {"1d", 86400},    {"1d1h1m1s", 90061},  {"365d", 31536000},
-	             {"90m", 5400},    {"1h0m5s", 3605}, {"31536000", 31536000}};
-	static const char *const bad[] = {"",    "0",   "0s",  "s",    "m5",        "5x",     "5m5m",     "4m2h",
-	                                  "-5",  "5 m", "5M",  "366d", "31536001",  "1.5h",   "99999999999d", "5ms",
-	                                  "1h5"};
-	uint32_t seconds;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_true(duration_parse(cases[i].text, &seconds));
-		assert_int_equal(seconds, cases[i].seconds);
-	}
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		if (duration_parse(bad[i], &seconds))
-			fail_msg("%s is read as %u", bad[i], seconds);
 }
 
 int main(void) {
@@ -606,10 +477,6 @@ int main(void) {
 	    cmocka_unit_test(nul_bytes_are_refused),
 	    cmocka_unit_test(a_hundred_thousand_rules_load),
 	    cmocka_unit_test(a_million_set_members_load),
-	    cmocka_unit_test(probes_print_in_canonical_form),
-	    cmocka_unit_test(a_missing_address_is_the_unspecified_one),
-	    cmocka_unit_test(bad_probes_are_refused_with_the_reason),
-	    cmocka_unit_test(durations_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../memory_world.h"
+#include "must_load.h"
 #include "sallyport/core/print.h"
 
 static size_t longest_line(const char *text) {
@@ -65,8 +65,9 @@ static void long_lists_are_continued(void **state) {
 }
 
 static void one_rule_prints_on_one_line(void **state) {
-	struct ruleset *ruleset = must_load("essentials off\nallow in tcp not 1,3,5,7,9,11,13,15,17,19,21,23,25,27,"
-	                                    "29,31,33,35,37,39,41,43,45,47,49,51,53,55,57,59,61,63,65,67,69,71,73,75\n");
+	struct ruleset *ruleset =
+	    must_load("essentials off\nallow in tcp not 1,3,5,7,9,11,13,15,17,19,21,23,25,27,"
+		      "29,31,33,35,37,39,41,43,45,47,49,51,53,55,57,59,61,63,65,67,69,71,73,75\n");
 	char *text = rule_print(&ruleset->rules[0]);
 
 	(void)state;
@@ -110,8 +111,8 @@ static void durations_print_in_their_shortest_form(void **state) {
 	static const struct {
 		uint32_t seconds;
 		const char *text;
-	} cases[] = {{1, "1s"},      {59, "59s"},       {60, "1m"},        {61, "1m1s"},       {7440, "2h4m"},
-	             {86400, "1d"},  {90061, "1d1h1m1s"}, {31536000, "365d"}, {3601, "1h1s"},   {0, "0s"}};
+	} cases[] = {{1, "1s"},     {59, "59s"},         {60, "1m"},         {61, "1m1s"},   {7440, "2h4m"},
+		     {86400, "1d"}, {90061, "1d1h1m1s"}, {31536000, "365d"}, {3601, "1h1s"}, {0, "0s"}};
 	char text[32];
 	uint32_t seconds;
 

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../load_text.h"
 #include "../random_rules.h"
 #include "sallyport/core/eval.h"
 #include "sallyport/core/print.h"
@@ -45,7 +46,8 @@ static void compare_answers(struct model *model, const struct ruleset *first, co
 		if (left.action != right.action || !left.rule != !right.rule ||
 		    (left.rule && left.rule - first->rules != right.rule - second->rules)) {
 			char *probe = question_print(&question);
-			fail_msg("%s\nanswers %s in another way once printed", model->text, probe ? probe : "?");
+			fail_msg("%s\nanswers %s in another way once printed", model->text,
+				 probe ? probe : "?");
 		}
 	}
 }
@@ -74,7 +76,8 @@ static void test_random_rulesets(void **state) {
 
 /* Equality must be able to say no. */
 static void test_unequal(void **state) {
-	static const char base[] = "set a = 192.0.2.1\nallow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n";
+	static const char base[] =
+	    "set a = 192.0.2.1\nallow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n";
 	static const char *const others[] = {
 	    "set a = 192.0.2.1\ndrop in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "set a = 192.0.2.1\nallow out tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",

@@ -17,6 +17,15 @@
 #include "sallyport/core/print.h"
 #include "sallyport/host/world.h"
 
+/* The files of the disk; only the services are made up. */
+static struct world disk_world(void) {
+	struct world world = memory_world(NULL);
+
+	world.read = host_world.read;
+	world.glob = host_world.glob;
+	return world;
+}
+
 /* The file with this ending in place of ".rules"; NULL: there is none. */
 static char *read_beside(const char *path, const char *ending) {
 	char *beside, *text;

@@ -37,8 +37,11 @@ static struct addr addr(const char *text) {
 /* 192.0.2.1:22, opened by 198.51.100.7:40000, established, allowed by web.rules:7. */
 static struct connection sample(void) {
 	return (struct connection){
-	    .key = {.local = addr("192.0.2.1"), .remote = addr("198.51.100.7"), .local_port = 22,
-		    .remote_port = 40000, .protocol = PROTOCOL_TCP},
+	    .key = {.local = addr("192.0.2.1"),
+		    .remote = addr("198.51.100.7"),
+		    .local_port = 22,
+		    .remote_port = 40000,
+		    .protocol = PROTOCOL_TCP},
 	    .state = TCP_ESTABLISHED,
 	    .direction = DIRECTION_IN,
 	};
@@ -57,16 +60,47 @@ static bool matches(const char *line, const struct connection *connection, const
 
 static void test_each_word_narrows(void **state) {
 	static const char *const yes[] = {
-	    "", "all", "in", "tcp", "protocol 6", "state established", "state SYN_SENT,ESTABLISHED",
-	    "state established,syn-sent", "port 22", "port 40000", "port 20-30", "local-port 22",
-	    "remote-port 40000", "remote-port 0-65535", "address 192.0.2.1", "address 198.51.100.0/24",
-	    "local 192.0.2.0-192.0.2.9", "remote 198.51.100.7", "rule 7", "rule web.rules:7",
-	    "rule /etc/sallyport/web.rules:7", "in tcp state established port 22 remote 198.51.100.0/24 rule 7",
+	    "",
+	    "all",
+	    "in",
+	    "tcp",
+	    "protocol 6",
+	    "state established",
+	    "state SYN_SENT,ESTABLISHED",
+	    "state established,syn-sent",
+	    "port 22",
+	    "port 40000",
+	    "port 20-30",
+	    "local-port 22",
+	    "remote-port 40000",
+	    "remote-port 0-65535",
+	    "address 192.0.2.1",
+	    "address 198.51.100.0/24",
+	    "local 192.0.2.0-192.0.2.9",
+	    "remote 198.51.100.7",
+	    "rule 7",
+	    "rule web.rules:7",
+	    "rule /etc/sallyport/web.rules:7",
+	    "in tcp state established port 22 remote 198.51.100.0/24 rule 7",
 	};
 	static const char *const no[] = {
-	    "out", "udp", "protocol 17", "state syn_sent", "port 23", "port 40001-65535", "local-port 40000",
-	    "remote-port 22", "address 192.0.2.2", "address ::/0", "local 198.51.100.7", "remote 192.0.2.1",
-	    "rule 8", "rule other.rules:7", "rule rules:7", "rule default", "tcp port 23",
+	    "out",
+	    "udp",
+	    "protocol 17",
+	    "state syn_sent",
+	    "port 23",
+	    "port 40001-65535",
+	    "local-port 40000",
+	    "remote-port 22",
+	    "address 192.0.2.2",
+	    "address ::/0",
+	    "local 198.51.100.7",
+	    "remote 192.0.2.1",
+	    "rule 8",
+	    "rule other.rules:7",
+	    "rule rules:7",
+	    "rule default",
+	    "tcp port 23",
 	};
 	struct connection connection = sample();
 
@@ -154,7 +188,8 @@ static void test_clear_errors(void **state) {
 		if (parse(cases[i].line, &selection, &err))
 			fail_msg("\"%s\" should be refused", cases[i].line);
 		if (!strstr(err.text, cases[i].said))
-			fail_msg("\"%s\": expected \"%s\", got \"%s\"", cases[i].line, cases[i].said, err.text);
+			fail_msg("\"%s\": expected \"%s\", got \"%s\"", cases[i].line, cases[i].said,
+				 err.text);
 		assert_memory_equal(&selection, &before, sizeof(before));
 	}
 }
@@ -179,9 +214,9 @@ static void test_long_words(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_each_word_narrows), cmocka_unit_test(test_everything),
+	    cmocka_unit_test(test_each_word_narrows),   cmocka_unit_test(test_everything),
 	    cmocka_unit_test(test_default_and_learned), cmocka_unit_test(test_port_means_a_port),
-	    cmocka_unit_test(test_clear_errors),      cmocka_unit_test(test_long_words),
+	    cmocka_unit_test(test_clear_errors),        cmocka_unit_test(test_long_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,11 @@
  *
  * The command line: defaults, both spellings, and what is refused.
  */
+#include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <getopt.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -18,7 +18,7 @@ enum { MAX_WORDS = 12 };
 
 static enum options_result parse(const char *line, struct options *options) {
 	static char text[256];
-	char *words[MAX_WORDS] = {(char *)(uintptr_t)"sallyportd"};
+	char *words[MAX_WORDS] = {(char *)(uintptr_t) "sallyportd"};
 	int count = 1;
 
 	strcpy(text, line);
@@ -45,7 +45,8 @@ static void test_all_options(void **state) {
 	struct options options;
 
 	(void)state;
-	assert_int_equal(parse("--rules a --socket=b --queue 2-5 --foreground --check", &options), OPTIONS_RUN);
+	assert_int_equal(parse("--rules a --socket=b --queue 2-5 --foreground --check", &options),
+			 OPTIONS_RUN);
 	assert_string_equal(options.rules_file, "a");
 	assert_string_equal(options.socket_path, "b");
 	assert_int_equal(options.queue_first, 2);
@@ -55,7 +56,8 @@ static void test_all_options(void **state) {
 }
 
 static void test_wrong_usage_is_told(void **state) {
-	static const char *const wrong[] = {"--rules", "--queue x", "--queue 5-2", "--queue 65536", "extra", "--bogus"};
+	static const char *const wrong[] = {"--rules",       "--queue x", "--queue 5-2",
+					    "--queue 65536", "extra",     "--bogus"};
 	struct options options;
 
 	(void)state;
@@ -66,8 +68,19 @@ static void test_wrong_usage_is_told(void **state) {
 }
 
 static void test_queue_ranges(void **state) {
-	static const char *const wrong[] = {"", "-", "1-", "-1", "1-2-3", "1 ", " 1", "1-0", "0-64", "0x10", "+1",
-	                                    "65536", "99999999999999999999"};
+	static const char *const wrong[] = {"",
+					    "-",
+					    "1-",
+					    "-1",
+					    "1-2-3",
+					    "1 ",
+					    " 1",
+					    "1-0",
+					    "0-64",
+					    "0x10",
+					    "+1",
+					    "65536",
+					    "99999999999999999999"};
 	uint16_t first = 7, last = 8;
 
 	(void)state;

@@ -50,10 +50,24 @@ static void test_every_command_has_its_right(void **state) {
 
 static void test_what_is_no_request(void **state) {
 	static const char *const wrong[] = {
-	    "", " ", "garbage", "{", "[]", "1", "\"status\"", "null", "{}", "{\"command\":1}", "{\"command\":null}",
-	    "{\"command\":\"\"}", "{\"command\":\"statusx\"}", "{\"command\":\"STATUS\"}",
-	    "{\"command\":\"status\"} x", "{\"command\":\"status\",\"command\":\"reload\"}",
-	    "{\"command\":\"sta\\u0000tus\"}", "{\"command\":\"\xff\xfe\"}",
+	    "",
+	    " ",
+	    "garbage",
+	    "{",
+	    "[]",
+	    "1",
+	    "\"status\"",
+	    "null",
+	    "{}",
+	    "{\"command\":1}",
+	    "{\"command\":null}",
+	    "{\"command\":\"\"}",
+	    "{\"command\":\"statusx\"}",
+	    "{\"command\":\"STATUS\"}",
+	    "{\"command\":\"status\"} x",
+	    "{\"command\":\"status\",\"command\":\"reload\"}",
+	    "{\"command\":\"sta\\u0000tus\"}",
+	    "{\"command\":\"\xff\xfe\"}",
 	};
 	struct error err;
 
@@ -113,8 +127,9 @@ static void test_selection(void **state) {
 
 static void test_wrong_selections(void **state) {
 	static const char *const wrong[] = {
-	    "{\"select\":\"tcp\"}", "{\"select\":{}}", "{\"select\":[1]}", "{\"select\":[[\"tcp\"]]}",
-	    "{\"select\":[\"port\"]}", "{\"select\":[\"nonsense\"]}", "{\"select\":null}",
+	    "{\"select\":\"tcp\"}",     "{\"select\":{}}",         "{\"select\":[1]}",
+	    "{\"select\":[[\"tcp\"]]}", "{\"select\":[\"port\"]}", "{\"select\":[\"nonsense\"]}",
+	    "{\"select\":null}",
 	};
 	struct selection selection;
 	struct error err;

@@ -2,11 +2,11 @@
  *
  * The ring of log events: nothing is lost, doubled or reordered, and a full one says so.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include <cmocka.h>

@@ -150,7 +150,8 @@ static void services_come_from_the_database(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(files_are_read_whole, enter_scratch, leave_scratch),
-	    cmocka_unit_test_setup_teardown(what_is_no_plain_text_file_is_refused, enter_scratch, leave_scratch),
+	    cmocka_unit_test_setup_teardown(what_is_no_plain_text_file_is_refused, enter_scratch,
+					    leave_scratch),
 	    cmocka_unit_test_setup_teardown(large_files_are_refused_unread, enter_scratch, leave_scratch),
 	    cmocka_unit_test_setup_teardown(globs_are_sorted_by_bytes, enter_scratch, leave_scratch),
 	    cmocka_unit_test(services_come_from_the_database),

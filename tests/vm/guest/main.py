@@ -3,7 +3,6 @@
 power off. Prints a line a test for the host."""
 
 import pathlib
-import subprocess
 import sys
 import traceback
 
@@ -40,10 +39,10 @@ def main():
         run_test(test, world)
     if part is first_run:
         REBOOTED.write_text(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text())
-        subprocess.run(["systemctl", "reboot"], check=True)
+        ground.succeed("systemctl", "reboot")
     else:
         print("guest: done", flush=True)
-        subprocess.run(["systemctl", "poweroff"], check=True)
+        ground.succeed("systemctl", "poweroff")
 
 
 main()
