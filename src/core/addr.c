@@ -100,7 +100,7 @@ static void print_ipv6(const struct addr *addr, char text[ADDR_TEXT]) {
 	uint16_t groups[8];
 	int run_length, run, length = 0;
 
-	for (int i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		groups[i] = (uint16_t)(addr->bytes[2 * i] << 8 | addr->bytes[2 * i + 1]);
 	run = longest_zero_run(groups, &run_length);
 	for (int i = 0; i < 8; i++) {

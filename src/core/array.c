@@ -15,6 +15,7 @@ void *array_add(void *array, size_t *count, size_t item_size) {
 
 	memcpy(&items, array, sizeof items);
 	if ((*count & (*count - 1)) == 0) { /* full: 0, 1, 2, 4, ... */
+		/* cppcheck-suppress memleakOnRealloc ; the caller's pointer still has it */
 		items = reallocarray(items, *count ? *count * 2 : 1, item_size);
 		if (!items)
 			return NULL;
@@ -32,6 +33,7 @@ void array_trim(void *array, size_t count, size_t item_size) {
 	trimmed = reallocarray(items, count, item_size);
 	if (trimmed)
 		memcpy(array, &trimmed, sizeof trimmed);
+	/* cppcheck-suppress memleak ; handed over by memcpy */
 }
 
 static bool text_reserve(struct text *text, size_t more) {

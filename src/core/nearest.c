@@ -54,5 +54,5 @@ void nearest_see(const char *name, void *argument) {
 	if (distance == 0 || distance >= nearest->distance)
 		return;
 	nearest->distance = distance;
-	strcpy(nearest->best, name);
+	memcpy(nearest->best, name, strlen(name) + 1);
 }

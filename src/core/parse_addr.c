@@ -2,6 +2,7 @@
  *
  * ADDRS and IFACES.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,9 +61,9 @@ static bool fail_set(struct parser *parser, const struct token *token, const cha
 	char quoted[QUOTE_TEXT], guess[HINT_TEXT];
 
 	for (size_t i = 0; i < parser->ruleset->set_count; i++) {
-		char known[NAME_MAX_BYTES + 2] = "@";
+		char known[NAME_MAX_BYTES + 2];
 
-		strcpy(known + 1, parser->ruleset->sets[i]->name);
+		snprintf(known, sizeof known, "@%s", parser->ruleset->sets[i]->name);
 		nearest_see(known, &nearest);
 	}
 	fail_at(parser, token, "there is no set %s%s", quote(token, quoted), hint(&nearest, guess));
@@ -84,7 +85,7 @@ static bool add_set(struct parser *parser, struct addr_list *list) {
 	for (size_t i = 0; i < list->set_count; i++)
 		if (list->sets[i] == set)
 			return true;
-	added = array_add(&list->sets, &list->set_count, sizeof *added);
+	added = array_add(&list->sets, &list->set_count, sizeof(struct set *));
 	if (!added)
 		return fail_memory(parser);
 	*added = set;

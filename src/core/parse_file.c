@@ -69,13 +69,13 @@ void parse_statements(struct parser *parser, const char *file, const char *text,
 
 char *path_beside(const char *file, const char *path) {
 	const char *slash = strrchr(file, '/');
-	char *joined;
+	struct text joined = {0};
 
 	if (path[0] == '/' || !slash)
 		return strdup(path);
-	if (asprintf(&joined, "%.*s/%s", (int)(slash - file), file, path) < 0)
-		return NULL;
-	return joined;
+	text_put(&joined, file, (size_t)(slash + 1 - file));
+	text_puts(&joined, path);
+	return text_take(&joined);
 }
 
 char *parse_path(struct parser *parser) {
@@ -108,17 +108,16 @@ char *parse_path(struct parser *parser) {
 
 const char *intern_file(struct parser *parser, const char *path) {
 	struct ruleset *ruleset = parser->ruleset;
-	char **added;
+	char *copy, **added;
 
 	for (size_t i = 0; i < ruleset->file_count; i++)
 		if (strcmp(ruleset->files[i], path) == 0)
 			return ruleset->files[i];
-	added = array_add(&ruleset->files, &ruleset->file_count, sizeof *added);
+	copy = strdup(path);
+	added = copy ? array_add(&ruleset->files, &ruleset->file_count, sizeof *added) : NULL;
 	if (added)
-		*added = strdup(path);
-	if (added && *added)
-		return *added;
-	ruleset->file_count -= added != NULL;
+		return *added = copy;
+	free(copy);
 	return NULL;
 }
 

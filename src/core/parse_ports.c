@@ -10,7 +10,7 @@
 
 static const struct port_class {
 	const char *name;
-	struct port_range range;
+	struct port_range range = {0, 0};
 } classes[] = {
     {"well-known", {0, 1023}},
     {"registered", {1024, 49151}},
@@ -84,7 +84,7 @@ static bool add_service(struct parser *parser, const struct token *token, const 
 static bool parse_port(struct parser *parser, unsigned protocols, struct ports *ports) {
 	struct token token = parser->token;
 	char word[WORD_MAX_BYTES + 1];
-	struct port_range range;
+	struct port_range range = {0, 0};
 
 	if (token.kind != TOKEN_WORD)
 		return fail_expected(parser, "a port, a range of ports, a service name or a port class");
@@ -159,7 +159,7 @@ static bool fail_type(struct parser *parser, const struct token *token, uint8_t 
 static bool parse_type(struct parser *parser, uint8_t protocol, struct port_list *types) {
 	struct token token = parser->token;
 	char word[WORD_MAX_BYTES + 1];
-	struct port_range range;
+	struct port_range range = {0, 0};
 	uint8_t type;
 
 	if (token.kind != TOKEN_WORD)

@@ -135,13 +135,13 @@ static bool finish(struct parser *parser, struct draft *draft) {
 static bool copy_addrs(const struct addr_list *from, struct addr_list *to) {
 	*to = (struct addr_list){.negate = from->negate, .count = from->count, .set_count = from->set_count};
 	to->ranges = from->count ? reallocarray(NULL, from->count, sizeof *to->ranges) : NULL;
-	to->sets = from->set_count ? reallocarray(NULL, from->set_count, sizeof *to->sets) : NULL;
+	to->sets = from->set_count ? reallocarray(NULL, from->set_count, sizeof(struct set *)) : NULL;
 	if ((from->count && !to->ranges) || (from->set_count && !to->sets))
 		return false;
 	if (from->count)
 		memcpy(to->ranges, from->ranges, from->count * sizeof *to->ranges);
 	if (from->set_count)
-		memcpy(to->sets, from->sets, from->set_count * sizeof *to->sets);
+		memcpy(to->sets, from->sets, from->set_count * sizeof(struct set *));
 	return true;
 }
 

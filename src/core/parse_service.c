@@ -65,7 +65,8 @@ static struct known_service *remember(struct parser *parser, const char *name, b
 	if (!known)
 		return NULL;
 	*known = (struct known_service){.name = strdup(name), .place = parser->place, .of_system = of_system};
-	added = known->name ? array_add(&parser->known, &parser->known_count, sizeof *added) : NULL;
+	added = known->name ? array_add(&parser->known, &parser->known_count, sizeof(struct known_service *))
+			    : NULL;
 	if (added && strmap_put(&parser->services, known->name, known))
 		return *added = known;
 	parser->known_count -= added != NULL;

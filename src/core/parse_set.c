@@ -171,7 +171,7 @@ static bool define(struct parser *parser, struct set *set) {
 
 	set->count = addr_ranges_normalize(set->ranges, set->count);
 	array_trim(&set->ranges, set->count, sizeof *set->ranges);
-	added = array_add(&parser->ruleset->sets, &parser->ruleset->set_count, sizeof *added);
+	added = array_add(&parser->ruleset->sets, &parser->ruleset->set_count, sizeof(struct set *));
 	if (!added || !strmap_put(&parser->sets, set->name, set)) {
 		parser->ruleset->set_count -= added != NULL;
 		set_free(set);

@@ -45,7 +45,7 @@ bool parse_action(struct parser *parser, enum action *action) {
 
 bool parse_default(struct parser *parser) {
 	struct token token = parser->token;
-	enum direction direction;
+	enum direction direction = DIRECTION_IN;
 	enum action action = ACTION_DROP;
 
 	if (!parse_direction(parser, &direction) || !parse_action(parser, &action) ||
@@ -89,9 +89,9 @@ static bool parse_hex(const char *text, uint32_t *number) {
 }
 
 static bool mask_is_good(uint32_t mask) {
-	uint32_t low = mask & -mask;
+	uint32_t bits = mask ? mask / (mask & -mask) : 0; /* moved down to bit 0 */
 
-	return __builtin_popcount(mask) >= MARK_BITS_MIN && (uint32_t)((mask / low) & (mask / low + 1)) == 0;
+	return bits >= (1u << MARK_BITS_MIN) - 1 && (bits & (bits + 1)) == 0;
 }
 
 bool parse_mark(struct parser *parser) {
@@ -184,13 +184,15 @@ static bool find_timeout(const struct token *token, enum timeout *timeout) {
 }
 
 static bool fail_timeout(struct parser *parser) {
-	struct text names = {0};
-	char *words, *expected = NULL;
+	struct text names = {0}, sentence = {0};
+	char *words, *expected;
 
 	for (unsigned each = 0; each < TIMEOUTS; each++)
 		text_printf(&names, "%s%s", each ? " " : "", timeout_name((enum timeout)each));
 	words = text_take(&names);
-	if (!words || asprintf(&expected, "the name of a timeout (%s)", words) < 0)
+	text_printf(&sentence, "the name of a timeout (%s)", words ? words : "");
+	expected = text_take(&sentence);
+	if (!words || !expected)
 		fail_memory(parser);
 	else
 		fail_keyword(parser, words, expected);

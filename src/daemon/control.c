@@ -34,11 +34,13 @@ struct control {
 /* ---- the path ---- */
 
 static bool address_of(const char *path, struct sockaddr_un *address, struct error *err) {
+	size_t length = strlen(path);
+
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(address->sun_path))
+	if (length >= sizeof(address->sun_path))
 		return error_set(err, "--socket %s: longer than the %zu bytes that a socket's path may have",
 				 path, sizeof(address->sun_path) - 1);
-	strcpy(address->sun_path, path);
+	memcpy(address->sun_path, path, length + 1);
 	return true;
 }
 

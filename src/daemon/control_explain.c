@@ -56,5 +56,5 @@ void command_explain(struct client *client, const json_t *request) {
 	}
 	client_send(client, explanation(ruleset, probe, &question));
 	client_done(client, NULL);
-	free((char *)(uintptr_t)question.interface);
+	free((char *)question.interface);
 }

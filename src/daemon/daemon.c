@@ -143,7 +143,8 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 		return false;
 	adopted += daemon_adopt_sockets(daemon);
 	if (adopted > 0)
-		log_write(&daemon->log, LOG_READY, NULL, "%zu open connections of this host go on", adopted);
+		log_write(&daemon->log, LOG_STARTING, NULL, "%zu open connections of this host go on",
+			  adopted);
 	return true;
 }
 

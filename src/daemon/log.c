@@ -52,7 +52,7 @@ struct log log_open(bool force_stderr) {
 }
 
 static struct iovec field_vector(const char *field) {
-	return (struct iovec){.iov_base = (char *)(uintptr_t)field, .iov_len = strlen(field)};
+	return (struct iovec){.iov_base = (char *)field, .iov_len = strlen(field)};
 }
 
 static bool write_journal(enum log_kind kind, const char *const *fields, const char *message) {

@@ -78,7 +78,7 @@ int packet_log_fd(const struct packet_log *packets) {
 
 static void write_event(struct packet_log *packets, const struct packet_event *event) {
 	const char *interface = links_name(packets->links, event->interface);
-	struct packet_fields fields;
+	struct packet_fields fields = {.list = {NULL}};
 	char line[PACKET_LINE];
 
 	packet_event_text(event, interface, line);

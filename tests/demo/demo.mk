@@ -2,5 +2,6 @@
 # make demo: the main job on a scratch network, step by step.
 
 .PHONY: demo
-demo: deps-demo all
+demo: deps-demo
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)SALLYPORT_BUILD=$(B) $(PYTHON) tests/demo/demo.py

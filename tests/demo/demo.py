@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,7 +21,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 from clients import OPEN, REFUSED, SILENT, connect, echo, outcome, wait_listening  # noqa: E402
 from clients import Servers  # noqa: E402
 from daemon import BUILD, Daemon, program  # noqa: E402
-from net import IPV4, IPV6, Network, interrupt_on_signals, sweep, wait_for  # noqa: E402
+from net import (IPV4, IPV6, Network, interrupt_on_signals, scratch_directory, sweep,  # noqa: E402
+                 wait_for)
 
 RULES = """\
 default in drop                            # nobody may open what no line allows
@@ -40,10 +40,10 @@ BAD_RULES = RULES + "alow in tcp 9090\n"
 GOOD_RULES = RULES + "allow in tcp 9090\n"
 
 PICTURE = """\
-   clients                         guarded host
-   10.77.1.2  .-----------------.  10.77.1.1
-   10.77.1.3 -|  a virtual cable |- python3 -m http.server on 8080
-              '-----------------'  echo servers on 2222, 9090 and 113
+    clients                     guarded host 10.77.1.1, fd77:0:0:1::1
+    10.77.1.2 --.   virtual     8080  python3 -m http.server
+                 >-- cable ---  2222  the back door
+    10.77.1.3 --'               9090, 113  servers that nobody shall reach
 """
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 LABELS = {OPEN: "answers", REFUSED: "refused (RST)", SILENT: "silence"}
@@ -71,7 +71,8 @@ class Demo:
         say(f"    {paint('2', why)}")
 
     def show(self, text):
-        for line in text.rstrip("\n").splitlines():
+        """Output, with the scratch directory's long name left out of it."""
+        for line in text.replace(self.directory + "/", "").rstrip("\n").splitlines():
             say(f"    {paint('36', '|')} {line}")
 
     def command(self, *words, check=True):
@@ -106,7 +107,7 @@ class Demo:
         took = (time.monotonic() - begin) * 1000
         status = self.daemon.status()
         self.proved(status["rules"] == 4, f"ready in {took:.0f} ms, {status['rules']} rules in force; "
-                    f"packets come by {status['dispatch']} nfqueue")
+                    f"dispatch: {status['dispatch']}")
 
     def two_clients(self):
         self.step("Two clients on one port: two connections",
@@ -167,9 +168,10 @@ class Demo:
         self.proved(echo(session), "the open connection was not cut")
 
     def killed_connection(self, session):
-        self.step("A connection is killed by name", "Whatever it was let in by: now it is over.")
+        self.step("A connection is killed by name", "The words after `kill` choose as those after `list` do.")
         self.command("list", "port", "2222", "state", "established")
-        self.command("kill", "port", "2222", "remote", IPV4.cli)
+        done = self.command("kill", "port", "2222", "state", "established")
+        self.proved(done.stdout.startswith("1 connection"), "one connection is killed, and no other")
         session.settimeout(0.6)
         try:
             alive = echo(session) and echo(session)
@@ -179,7 +181,7 @@ class Demo:
         self.knock(2222, IPV4.cli, OPEN)
 
     def killed_daemon(self):
-        self.step("The daemon is killed: kill -9", "The kernel goes on with the same port policy.")
+        self.step("The daemon is killed: kill -9", "The kernel goes on alone, with the same port policy.")
         self.daemon.kill()
         self.knock(8080, IPV4.cli, OPEN)
         self.knock(2222, IPV4.cli_b, SILENT)
@@ -231,7 +233,7 @@ def main():
     sweep()
     begin = time.monotonic()
     net, demo = None, None
-    directory = tempfile.mkdtemp(prefix="sallyport-demo-")
+    directory = scratch_directory("demo")
     try:
         net = Network()
         demo = Demo(net, directory)

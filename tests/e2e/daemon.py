@@ -7,9 +7,8 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
 
-from net import Timeout, run, wait_for
+from net import Timeout, run, scratch_directory, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("SALLYPORT_BUILD", "build"))
@@ -35,7 +34,7 @@ class Daemon:
 
     def __init__(self, namespace, rules, files=None, options=(), directory=None):
         self.namespace = namespace
-        self.directory = directory or tempfile.mkdtemp(prefix="sallyport-e2e-")
+        self.directory = directory or scratch_directory("e2e")
         self.rules = os.path.join(self.directory, "sallyport.rules")
         self.socket = os.path.join(self.directory, "control")
         self.log_path = os.path.join(self.directory, "log")

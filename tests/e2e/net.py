@@ -13,9 +13,11 @@ side, and what a killed run has left is found and removed by the next one.
 import ctypes
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -240,14 +242,26 @@ class Network:
         self.close()
 
 
-def sweep():
-    """Removes what runs that were killed have left: sp-PID-* where no PID lives."""
-    for name in os.listdir(NETNS) if os.path.isdir(NETNS) else ():
-        match = re.fullmatch(r"sp-(\d+)-.*", name)
+def scratch_directory(purpose):
+    return tempfile.mkdtemp(prefix=f"sallyport-{purpose}-{os.getpid()}-")
+
+
+def _orphans(directory, pattern):
+    """Names in the directory that carry the id of a process that lives no more."""
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
+        match = re.fullmatch(pattern, name)
         if match and not os.path.exists(f"/proc/{match[1]}"):
-            for pid in map(int, run("ip", "netns", "pids", name, check=False).stdout.split()):
-                _kill(pid)
-            run("ip", "netns", "del", name, check=False)
+            yield name
+
+
+def sweep():
+    """Removes what runs that were killed have left behind."""
+    for name in _orphans(NETNS, r"sp-(\d+)-.*"):
+        for pid in map(int, run("ip", "netns", "pids", name, check=False).stdout.split()):
+            _kill(pid)
+        run("ip", "netns", "del", name, check=False)
+    for name in _orphans(tempfile.gettempdir(), r"sallyport-(?:e2e|demo)-(\d+)-.*"):
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
 
 
 def interrupt_on_signals():

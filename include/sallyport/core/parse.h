@@ -47,7 +47,7 @@ struct diagnostics {
 
 void diagnostics_free(struct diagnostics *diagnostics);
 void diagnostics_add(struct diagnostics *diagnostics, enum severity severity, const struct place *place,
-                     unsigned column, unsigned length, const char *source, const char *message);
+		     unsigned column, unsigned length, const char *source, const char *message);
 /* All of them as people read them (and as gcc prints: FILE:LINE:COLUMN: error: ...,
  * the line, the caret). Malloc'ed. */
 char *diagnostics_text(const struct diagnostics *diagnostics);

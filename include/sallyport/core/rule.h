@@ -99,9 +99,9 @@ struct service {
 };
 
 struct settings {
-	bool essentials; /* default on */
-	bool pickup;     /* mid-stream TCP may open a connection; default off */
-	uint32_t mark_mask; /* >= 4 adjoining bits; default 0xf0000000 */
+	bool essentials;      /* default on */
+	bool pickup;          /* mid-stream TCP may open a connection; default off */
+	uint32_t mark_mask;   /* >= 4 adjoining bits; default 0xf0000000 */
 	uint32_t connections; /* bound of the table; default 1,000,000 */
 	struct timeouts timeouts;
 };

@@ -9,7 +9,7 @@
 #include "sallyport/core/parse.h"
 
 #define DEFAULT_RULES_FILE "/etc/sallyport/sallyport.rules"
-#define DEFAULT_SOCKET "/run/sallyport/control"
+#define DEFAULT_SOCKET     "/run/sallyport/control"
 
 /* Reads regular files of at most 128 MiB, refuses directories, devices and what holds a NUL
  * byte (with its offset). */

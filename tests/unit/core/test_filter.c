@@ -357,10 +357,23 @@ static void learned_connections_pass_and_get_replies(void **state) {
 	/* Out of any window, but not ours to stop; and its answer passes. */
 	assert_string_equal(tcp(world, HOOK_LEARN, 6000, AC, 900000, 901, 50), "pass.connection");
 	assert_string_equal(tcp(world, HOOK_IN, 6000, AC, 901, 900050, 50), "pass.connection");
-	assert_string_equal(tcp(world, HOOK_LEARN, 6001, AC, 1, 1, 0), "pass.learned");
-	assert_string_equal(tcp(world, HOOK_LEARN, 6002, R, 1, 1, 0), "pass.learned");
+	end(world);
+}
+
+static void what_answers_is_not_learned(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 8080\n", 100);
+	shake_hands(world, 8080);
+	load(world, "default in drop\n");
+	/* A published port's answer must not open again what was just cut. */
+	assert_string_equal(tcp(world, HOOK_LEARN, 8080, AC, 501, 101, 10), "pass.learned");
+	assert_string_equal(tcp(world, HOOK_IN, 8080, AC, 101, 511, 10), "drop.no-connection");
+	assert_string_equal(tcp(world, HOOK_LEARN, 8080, R, 511, 101, 0), "pass.learned");
 	assert_string_equal(icmp(world, HOOK_LEARN, 0, 4), "pass.learned");
-	assert_int_equal(entries(world), 3);
+	assert_int_equal(entries(world), 0);
+	load(world, "pickup on\n");
+	assert_string_equal(tcp(world, HOOK_LEARN, 6001, AC, 1, 1, 0), "pass.learned");
+	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
 	end(world);
 }
 
@@ -492,6 +505,7 @@ int main(void) {
 		cmocka_unit_test(a_thread_with_older_rules_cuts_nothing_newer),
 		cmocka_unit_test(an_interface_counts_where_the_connection_was_opened),
 		cmocka_unit_test(learned_connections_pass_and_get_replies),
+		cmocka_unit_test(what_answers_is_not_learned),
 		cmocka_unit_test(replies_of_a_published_port_leave_as_its_connection),
 		cmocka_unit_test(a_full_table_refuses_what_is_new),
 		cmocka_unit_test(after_packets_passed_unseen_windows_are_learned_again),
