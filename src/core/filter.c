@@ -39,14 +39,14 @@ static struct question packet_question(const struct judgement *judgement) {
 	const struct tuple *tuple = &judgement->packet->tuple;
 	bool ports = has_ports(tuple->protocol);
 	return (struct question){
-		.direction = judgement->direction,
-		.from = tuple->src,
-		.to = tuple->dst,
-		.from_port = ports ? tuple->src_port : 0,
-		.to_port = ports ? tuple->dst_port : 0,
-		.protocol = tuple->protocol,
-		.icmp_type = judgement->packet->icmp_type,
-		.interface = interface_name(judgement->arrival, judgement->arrival->interface_index),
+	    .direction = judgement->direction,
+	    .from = tuple->src,
+	    .to = tuple->dst,
+	    .from_port = ports ? tuple->src_port : 0,
+	    .to_port = ports ? tuple->dst_port : 0,
+	    .protocol = tuple->protocol,
+	    .icmp_type = judgement->packet->icmp_type,
+	    .interface = interface_name(judgement->arrival, judgement->arrival->interface_index),
 	};
 }
 
@@ -54,14 +54,18 @@ struct question connection_question(const struct connection *connection, const c
 	const struct key *key = &connection->key;
 	bool in = connection->direction == DIRECTION_IN, ports = has_ports(key->protocol);
 	return (struct question){
-		.direction = (enum direction)connection->direction,
-		.from = in ? key->remote : key->local,
-		.to = in ? key->local : key->remote,
-		.from_port = !ports ? 0 : in ? key->remote_port : key->local_port,
-		.to_port = !ports ? 0 : in ? key->local_port : key->remote_port,
-		.protocol = key->protocol,
-		.icmp_type = connection->icmp_type,
-		.interface = interface,
+	    .direction = (enum direction)connection->direction,
+	    .from = in ? key->remote : key->local,
+	    .to = in ? key->local : key->remote,
+	    .from_port = !ports ? 0
+			 : in   ? key->remote_port
+				: key->local_port,
+	    .to_port = !ports ? 0
+		       : in   ? key->local_port
+			      : key->remote_port,
+	    .protocol = key->protocol,
+	    .icmp_type = connection->icmp_type,
+	    .interface = interface,
 	};
 }
 
@@ -82,7 +86,7 @@ bool filter_recheck(const struct policy *policy, struct connection *connection, 
 }
 
 static void count(const struct policy *policy, uint32_t rule, enum direction direction, bool opening,
-                  uint32_t now) {
+		  uint32_t now) {
 	size_t slot = rule == NO_RULE ? policy->ruleset->count + direction : rule;
 	struct rule_counters *counters = &policy->counters[slot];
 	atomic_fetch_add_explicit(&counters->packets, 1, memory_order_relaxed);
@@ -105,10 +109,12 @@ static void count_packet(const struct judgement *judgement, const struct connect
 static struct decision decide(const struct judgement *judgement, enum reason reason) {
 	bool rejects = reason == REJECT_RULE || reason == REJECT_DEFAULT;
 	return (struct decision){
-		.verdict = reason_passes(reason) ? VERDICT_ACCEPT : rejects ? VERDICT_REJECT : VERDICT_DROP,
-		.reason = reason,
-		.rule = NO_RULE,
-		.direction = judgement->direction,
+	    .verdict = reason_passes(reason) ? VERDICT_ACCEPT
+		       : rejects             ? VERDICT_REJECT
+					     : VERDICT_DROP,
+	    .reason = reason,
+	    .rule = NO_RULE,
+	    .direction = judgement->direction,
 	};
 }
 
@@ -132,12 +138,11 @@ static void touch(const struct judgement *judgement, struct connection *connecti
 	enum timeout timeout = tracker->timeout(connection->state);
 	uint32_t seconds = judgement->policy->ruleset->settings.timeouts.seconds[timeout];
 	connection_touch(judgement->stripe, connection, judgement->now, seconds,
-	                 tracker->worth(connection->state), renew);
+			 tracker->worth(connection->state), renew);
 }
 
 static struct connection *enter(const struct judgement *judgement, uint32_t rule, uint8_t flags) {
-	struct connection *connection =
-	    connection_insert(judgement->stripe, &judgement->key, judgement->now);
+	struct connection *connection = connection_insert(judgement->stripe, &judgement->key, judgement->now);
 	if (!connection)
 		return NULL;
 	connection->rule = rule;
@@ -219,12 +224,13 @@ static struct decision judge_new(const struct judgement *judgement) {
 }
 
 static struct decision judge_known(const struct judgement *judgement, struct connection *connection,
-                                   enum side side) {
+				   enum side side) {
 	const struct tracker *tracker = judgement->tracker;
 	const struct packet *packet = judgement->packet;
 	uint8_t before = connection->state;
 	uint8_t epoch = atomic_load_explicit(&judgement->filter->epoch, memory_order_relaxed);
-	if (connection->epoch != epoch && tracker->relearn(&connection->state, &connection->tcp, packet, side))
+	if (connection->epoch != epoch &&
+	    tracker->relearn(&connection->state, &connection->tcp, packet, side))
 		connection->epoch = epoch;
 	enum reason reason = tracker->step(&connection->state, &connection->tcp, packet, side);
 	count_packet(judgement, connection);
@@ -264,16 +270,16 @@ static enum reason judge_error(struct judgement *judgement) {
 	return known ? PASS_RELATED : DROP_STRAY_ERROR;
 }
 
-struct decision filter_packet(struct filter *filter, const struct policy *policy,
-                              const struct packet *packet, const struct arrival *arrival, uint32_t now) {
+struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
+			      const struct arrival *arrival, uint32_t now) {
 	struct judgement judgement = {
-		.filter = filter,
-		.policy = policy,
-		.packet = packet,
-		.arrival = arrival,
-		.tracker = tracker_of(packet->tuple.protocol),
-		.direction = direction_of(arrival->hook),
-		.now = now,
+	    .filter = filter,
+	    .policy = policy,
+	    .packet = packet,
+	    .arrival = arrival,
+	    .tracker = tracker_of(packet->tuple.protocol),
+	    .direction = direction_of(arrival->hook),
+	    .now = now,
 	};
 	if (packet->icmp_error)
 		return decide(&judgement, judge_error(&judgement));

@@ -19,39 +19,39 @@ enum {
 };
 
 enum icmp_type { /* RFC 792, 950 */
-	ICMP_ECHO_REPLY = 0,
-	ICMP_UNREACHABLE = 3,
-	ICMP_SOURCE_QUENCH = 4,
-	ICMP_ECHO = 8,
-	ICMP_TIME_EXCEEDED = 11,
-	ICMP_PARAMETER = 12,
-	ICMP_TIMESTAMP = 13,
-	ICMP_TIMESTAMP_REPLY = 14,
-	ICMP_INFORMATION = 15,
-	ICMP_INFORMATION_REPLY = 16,
-	ICMP_MASK = 17,
-	ICMP_MASK_REPLY = 18,
+		 ICMP_ECHO_REPLY = 0,
+		 ICMP_UNREACHABLE = 3,
+		 ICMP_SOURCE_QUENCH = 4,
+		 ICMP_ECHO = 8,
+		 ICMP_TIME_EXCEEDED = 11,
+		 ICMP_PARAMETER = 12,
+		 ICMP_TIMESTAMP = 13,
+		 ICMP_TIMESTAMP_REPLY = 14,
+		 ICMP_INFORMATION = 15,
+		 ICMP_INFORMATION_REPLY = 16,
+		 ICMP_MASK = 17,
+		 ICMP_MASK_REPLY = 18,
 };
 
 enum icmpv6_type { /* RFC 4443 */
-	ICMPV6_UNREACHABLE = 1,
-	ICMPV6_PARAMETER = 4,
-	ICMPV6_ECHO = 128,
-	ICMPV6_ECHO_REPLY = 129,
+		   ICMPV6_UNREACHABLE = 1,
+		   ICMPV6_PARAMETER = 4,
+		   ICMPV6_ECHO = 128,
+		   ICMPV6_ECHO_REPLY = 129,
 };
 
 bool icmp_is_query(uint8_t protocol, uint8_t type) {
 	if (protocol == PROTOCOL_ICMPV6)
 		return type == ICMPV6_ECHO;
-	return protocol == PROTOCOL_ICMP && (type == ICMP_ECHO || type == ICMP_TIMESTAMP ||
-	                                     type == ICMP_INFORMATION || type == ICMP_MASK);
+	return protocol == PROTOCOL_ICMP &&
+	       (type == ICMP_ECHO || type == ICMP_TIMESTAMP || type == ICMP_INFORMATION || type == ICMP_MASK);
 }
 
 bool icmp_is_reply(uint8_t protocol, uint8_t type) {
 	if (protocol == PROTOCOL_ICMPV6)
 		return type == ICMPV6_ECHO_REPLY;
 	return protocol == PROTOCOL_ICMP && (type == ICMP_ECHO_REPLY || type == ICMP_TIMESTAMP_REPLY ||
-	                                     type == ICMP_INFORMATION_REPLY || type == ICMP_MASK_REPLY);
+					     type == ICMP_INFORMATION_REPLY || type == ICMP_MASK_REPLY);
 }
 
 /* Redirects are no errors: they are about routes, and the rules judge them. */
@@ -206,10 +206,10 @@ static bool is_unspecified(const struct addr *addr, enum family family) {
 static bool source_is_possible(const struct packet *packet) {
 	const uint8_t *bytes = packet->tuple.src.bytes;
 	bool group = packet->family == FAMILY_IPV4
-	                 ? (bytes[12] & 0xf0) == 0xe0 || read_be32(bytes + 12) == UINT32_MAX
-	                 : bytes[0] == 0xff;
+			 ? (bytes[12] & 0xf0) == 0xe0 || read_be32(bytes + 12) == UINT32_MAX
+			 : bytes[0] == 0xff;
 	return !group && !(packet->tuple.protocol == PROTOCOL_TCP &&
-	                   is_unspecified(&packet->tuple.src, packet->family));
+			   is_unspecified(&packet->tuple.src, packet->family));
 }
 
 static enum reason parse_transport(struct cursor *cursor, struct packet *packet) {

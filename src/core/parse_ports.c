@@ -10,7 +10,7 @@
 
 static const struct port_class {
 	const char *name;
-	struct port_range range = {0, 0};
+	struct port_range range;
 } classes[] = {
     {"well-known", {0, 1023}},
     {"registered", {1024, 49151}},

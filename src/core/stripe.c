@@ -82,7 +82,8 @@ static bool evict(struct stripe *stripe) {
 		return false;
 	}
 	stripe_release(stripe, entry_at(stripe, half_open != NONE ? half_open : closing));
-	figure_add(half_open != NONE ? &stripe->figures.evicted_half_open : &stripe->figures.evicted_closing, 1);
+	figure_add(half_open != NONE ? &stripe->figures.evicted_half_open : &stripe->figures.evicted_closing,
+		   1);
 	return true;
 }
 
@@ -105,11 +106,11 @@ struct connection *connection_insert(struct stripe *stripe, const struct key *ke
 	ref *bucket = bucket_of(stripe, stripe->hash);
 	struct connection *connection = take_free(stripe);
 	*connection = (struct connection){
-		.key = *key,
-		.opened = now,
-		.last_seen = now,
-		.worth = ENTRY_UNFILED,
-		.next = *bucket,
+	    .key = *key,
+	    .opened = now,
+	    .last_seen = now,
+	    .worth = ENTRY_UNFILED,
+	    .next = *bucket,
 	};
 	*bucket = ref_of(stripe, connection);
 	figure_add(&stripe->figures.count, 1);
@@ -119,7 +120,7 @@ struct connection *connection_insert(struct stripe *stripe, const struct key *ke
 
 /* The order of a list is by the second, so a busy connection moves once a second. */
 static void file_by_worth(struct stripe *stripe, struct connection *connection, enum worth worth,
-                          bool younger) {
+			  bool younger) {
 	if (connection->worth == worth && !younger)
 		return;
 	if (is_listed(connection))
@@ -130,7 +131,7 @@ static void file_by_worth(struct stripe *stripe, struct connection *connection, 
 }
 
 void connection_touch(struct stripe *stripe, struct connection *connection, uint32_t now, uint32_t timeout,
-                      enum worth worth, bool renew) {
+		      enum worth worth, bool renew) {
 	file_by_worth(stripe, connection, worth, renew && connection->last_seen != now);
 	connection->last_seen = now;
 	bool filed = connection->wheel_prev != NONE;

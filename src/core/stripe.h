@@ -49,17 +49,17 @@ struct stripe {
 	struct entry *pool;
 	ref *buckets;
 	uint32_t capacity, bucket_mask;
-	uint32_t used; /* entries of the pool that were ever used */
-	ref free;      /* linked by `next` */
+	uint32_t used;       /* entries of the pool that were ever used */
+	ref free;            /* linked by `next` */
 	uint32_t wheel_next; /* the second that fires next */
 	struct worth_list lists[LISTS];
 	ref wheel[WHEEL_SLOTS + 1];
 	struct figures figures;
 } __attribute__((aligned(64)));
 
-#define figure_add(figure, amount)                                                                            \
-	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + (amount),          \
-	                      memory_order_relaxed)
+#define figure_add(figure, amount)                                                                           \
+	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + (amount),         \
+			      memory_order_relaxed)
 
 static inline struct connection *entry_at(struct stripe *stripe, ref entry) {
 	return &stripe->pool[entry - 1].connection;

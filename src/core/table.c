@@ -165,8 +165,8 @@ size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out,
 	return count;
 }
 
-static size_t sweep_some(struct stripe *stripe, uint32_t *index,
-                         bool (*visit)(struct connection *, void *), void *context) {
+static size_t sweep_some(struct stripe *stripe, uint32_t *index, bool (*visit)(struct connection *, void *),
+			 void *context) {
 	size_t removed = 0;
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;

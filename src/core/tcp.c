@@ -22,7 +22,7 @@ enum cell {
 	LA = TCP_LAST_ACK,
 	TW = TCP_TIME_WAIT,
 	CL = TCP_CLOSED,
-	NO = TCP_STATES, /* dropped: DROP_STATE */
+	NO = TCP_STATES,     /* dropped: DROP_STATE */
 	IG = TCP_STATES + 1, /* ignored: passes unchecked and teaches nothing; the receiver judges it */
 };
 
@@ -84,9 +84,9 @@ static const uint8_t transitions[2][TCP_STATES][SEGMENT_KINDS] = {
 /* clang-format on */
 
 static const char *const names[TCP_STATES] = {
-	[TCP_SYN_SENT] = "SYN_SENT",       [TCP_SYN_RECV] = "SYN_RECV",     [TCP_ESTABLISHED] = "ESTABLISHED",
-	[TCP_FIN_WAIT] = "FIN_WAIT",       [TCP_CLOSE_WAIT] = "CLOSE_WAIT", [TCP_LAST_ACK] = "LAST_ACK",
-	[TCP_TIME_WAIT] = "TIME_WAIT",     [TCP_CLOSED] = "CLOSED",
+    [TCP_SYN_SENT] = "SYN_SENT",   [TCP_SYN_RECV] = "SYN_RECV",     [TCP_ESTABLISHED] = "ESTABLISHED",
+    [TCP_FIN_WAIT] = "FIN_WAIT",   [TCP_CLOSE_WAIT] = "CLOSE_WAIT", [TCP_LAST_ACK] = "LAST_ACK",
+    [TCP_TIME_WAIT] = "TIME_WAIT", [TCP_CLOSED] = "CLOSED",
 };
 
 const char *tcp_state_name(enum tcp_state state) {
@@ -162,12 +162,22 @@ void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum
 		track->sides[side].flags |= SIDE_FIN;
 }
 
+/* Where the sides are is not known, so no RST can be refused, nor taken for exact. */
+static void expect_reset(struct tcp_track *track, const struct tcp_segment *reset, enum side side) {
+	if (track->sides[SIDE_OPENER].flags & track->sides[SIDE_OTHER].flags & SIDE_SEEN) {
+		window_loosen(track);
+	} else {
+		tcp_pickup(track, reset, side);
+		track->sides[side].end++;
+	}
+}
+
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
-                 enum side side) {
+		 enum side side) {
 	enum { KEPT = SIDE_FIN | SIDE_FIN_ACKED | SIDE_MUTE };
 	enum segment_kind kind = kind_of(segment);
 	if (kind == SEGMENT_RST)
-		window_loosen(track);
+		expect_reset(track, segment, side);
 	if (kind != SEGMENT_ACK && kind != SEGMENT_FIN)
 		return false;
 	uint8_t kept[2] = {track->sides[0].flags & KEPT, track->sides[1].flags & KEPT};
@@ -180,7 +190,7 @@ bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tc
 }
 
 static enum reason step_reset(enum tcp_state *state, struct tcp_track *track,
-                              const struct tcp_segment *segment, enum side side) {
+			      const struct tcp_segment *segment, enum side side) {
 	/* The opener ends an old connection that the other side still has (RFC 9293 3.5.1). */
 	bool clears_old = *state == TCP_SYN_SENT && side == SIDE_OPENER;
 	if (!window_fits_reset(track, segment, side))
@@ -212,7 +222,7 @@ static void ignore(enum tcp_state state, struct tcp_track *track, enum segment_k
 }
 
 enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
-                     enum side side) {
+		     enum side side) {
 	enum segment_kind kind = kind_of(segment);
 	uint8_t next = kind == SEGMENT_KINDS ? (uint8_t)NO : transitions[side][*state][kind];
 	if (next == NO)
@@ -230,13 +240,13 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 		return REASON_NONE;
 	}
 	window_advance(track, segment, side);
-	track->sides[side].flags &= (uint8_t)~(SIDE_MUTE | SIDE_NEW_SYN);
+	track->sides[side].flags &= (uint8_t) ~(SIDE_MUTE | SIDE_NEW_SYN);
 	*state = settle((enum tcp_state)next, track);
 	return REASON_NONE;
 }
 
 bool tcp_reopens(enum tcp_state state, const struct tcp_track *track, const struct tcp_segment *segment,
-                 enum side side) {
+		 enum side side) {
 	if (!tcp_is_pure_syn(segment))
 		return false;
 	const struct tcp_side *sides = track->sides;

@@ -12,8 +12,8 @@
  * byte. 4 is for data that was overtaken by much and is still wanted: RFC 5961 5.2 has R
  * take what acknowledges no less than one window before the last, and R.end is one window
  * behind that at most. 66000: the largest unscaled window and a bit, so that small windows do not
- * make late copies look like attacks; the receiver ignores them. Until a SYN is acknowledged there is nothing to be lenient about: the
- * acknowledgment has to cover it, and a repeated SYN has to be the same.
+ * make late copies look like attacks; the receiver ignores them. Until a SYN is acknowledged there is nothing
+ * to be lenient about: the acknowledgment has to cover it, and a repeated SYN has to be the same.
  */
 #include "tcp_window.h"
 
@@ -54,7 +54,7 @@ static uint32_t reach(const struct tcp_side *side) {
 /* Windows of SYNs are never scaled (RFC 7323 2.2). */
 static uint32_t window_of(const struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
 	bool scaled = !(segment->flags & TCP_SYN) && track->sides[SIDE_OPENER].flags & SIDE_SCALE &&
-	              track->sides[SIDE_OTHER].flags & SIDE_SCALE;
+		      track->sides[SIDE_OTHER].flags & SIDE_SCALE;
 	uint32_t window = scaled ? (uint32_t)segment->window << track->sides[side].scale : segment->window;
 	return window ? window : 1; /* one byte as a probe */
 }

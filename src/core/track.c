@@ -12,30 +12,36 @@
 /* RFC 5382 and 4787 say how long a translator must keep a mapping; what forgets sooner
  * cuts connections that are well, and that holds for a filter too. */
 const struct timeouts default_timeouts = {{
-	[TIMEOUT_SYN_SENT] = 120,     /* a SYN repeated 1, 3, 7, 15, 31, 63 s later (net/ipv4/tcp.h
-	                                 TCP_SYN_RETRIES), and as long for the answer */
-	[TIMEOUT_SYN_RECV] = 60,      /* SYN/ACKs at 0, 1, 3, 7, 15, 31 s (TCP_SYNACK_RETRIES) */
-	[TIMEOUT_ESTABLISHED] = 7440, /* RFC 5382 REQ-5: not less than 2 h 4 min, a keep-alive's interval */
-	[TIMEOUT_FIN_WAIT] = 240,     /* RFC 5382 REQ-5: transitory, not less than 4 min */
-	[TIMEOUT_CLOSE_WAIT] = 240,   /* likewise */
-	[TIMEOUT_LAST_ACK] = 60,      /* both have closed; TCP_TIMEWAIT_LEN */
-	[TIMEOUT_TIME_WAIT] = 60,     /* the host's own: include/net/tcp.h TCP_TIMEWAIT_LEN. The 4 minutes of
-	                                 RFC 7857 are for translators, which give addresses to others */
-	[TIMEOUT_CLOSED] = 10,        /* long enough for a challenge ACK (RFC 5961) to come */
-	[TIMEOUT_UDP] = 30,           /* what net/netfilter/nf_conntrack_proto_udp.c takes; RFC 4787 REQ-5's
-	                                 2 min are for mappings that nobody can open again */
-	[TIMEOUT_UDP_STREAM] = 300,   /* RFC 4787 REQ-5: recommended 5 min */
-	[TIMEOUT_ICMP] = 60,          /* RFC 5508 REQ-1 */
-	[TIMEOUT_OTHER] = 600,        /* net/netfilter/nf_conntrack_proto_generic.c */
+    [TIMEOUT_SYN_SENT] = 120,     /* a SYN repeated 1, 3, 7, 15, 31, 63 s later (net/ipv4/tcp.h
+				     TCP_SYN_RETRIES), and as long for the answer */
+    [TIMEOUT_SYN_RECV] = 60,      /* SYN/ACKs at 0, 1, 3, 7, 15, 31 s (TCP_SYNACK_RETRIES) */
+    [TIMEOUT_ESTABLISHED] = 7440, /* RFC 5382 REQ-5: not less than 2 h 4 min, a keep-alive's interval */
+    [TIMEOUT_FIN_WAIT] = 240,     /* RFC 5382 REQ-5: transitory, not less than 4 min */
+    [TIMEOUT_CLOSE_WAIT] = 240,   /* likewise */
+    [TIMEOUT_LAST_ACK] = 60,      /* both have closed; TCP_TIMEWAIT_LEN */
+    [TIMEOUT_TIME_WAIT] = 60,     /* the host's own: include/net/tcp.h TCP_TIMEWAIT_LEN. The 4 minutes of
+				     RFC 7857 are for translators, which give addresses to others */
+    [TIMEOUT_CLOSED] = 10,        /* long enough for a challenge ACK (RFC 5961) to come */
+    [TIMEOUT_UDP] = 30,           /* what net/netfilter/nf_conntrack_proto_udp.c takes; RFC 4787 REQ-5's
+				     2 min are for mappings that nobody can open again */
+    [TIMEOUT_UDP_STREAM] = 300,   /* RFC 4787 REQ-5: recommended 5 min */
+    [TIMEOUT_ICMP] = 60,          /* RFC 5508 REQ-1 */
+    [TIMEOUT_OTHER] = 600,        /* net/netfilter/nf_conntrack_proto_generic.c */
 }};
 
 static const char *const timeout_names[TIMEOUTS] = {
-	[TIMEOUT_SYN_SENT] = "syn-sent",       [TIMEOUT_SYN_RECV] = "syn-recv",
-	[TIMEOUT_ESTABLISHED] = "established", [TIMEOUT_FIN_WAIT] = "fin-wait",
-	[TIMEOUT_CLOSE_WAIT] = "close-wait",   [TIMEOUT_LAST_ACK] = "last-ack",
-	[TIMEOUT_TIME_WAIT] = "time-wait",     [TIMEOUT_CLOSED] = "closed",
-	[TIMEOUT_UDP] = "udp",                 [TIMEOUT_UDP_STREAM] = "udp-stream",
-	[TIMEOUT_ICMP] = "icmp",               [TIMEOUT_OTHER] = "other",
+    [TIMEOUT_SYN_SENT] = "syn-sent",
+    [TIMEOUT_SYN_RECV] = "syn-recv",
+    [TIMEOUT_ESTABLISHED] = "established",
+    [TIMEOUT_FIN_WAIT] = "fin-wait",
+    [TIMEOUT_CLOSE_WAIT] = "close-wait",
+    [TIMEOUT_LAST_ACK] = "last-ack",
+    [TIMEOUT_TIME_WAIT] = "time-wait",
+    [TIMEOUT_CLOSED] = "closed",
+    [TIMEOUT_UDP] = "udp",
+    [TIMEOUT_UDP_STREAM] = "udp-stream",
+    [TIMEOUT_ICMP] = "icmp",
+    [TIMEOUT_OTHER] = "other",
 };
 
 const char *timeout_name(enum timeout timeout) {
@@ -88,23 +94,23 @@ static void segment_open(uint8_t *state, struct tcp_track *track, const struct p
 }
 
 static enum reason segment_step(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-                                enum side side) {
-	enum tcp_state tcp = (enum tcp_state)*state;
+				enum side side) {
+	enum tcp_state tcp = (enum tcp_state) * state;
 	enum reason reason = tcp_step(&tcp, track, &packet->tcp, side);
 	*state = (uint8_t)tcp;
 	return reason;
 }
 
 static bool segment_relearn(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-                            enum side side) {
-	enum tcp_state tcp = (enum tcp_state)*state;
+			    enum side side) {
+	enum tcp_state tcp = (enum tcp_state) * state;
 	bool learned = tcp_relearn(&tcp, track, &packet->tcp, side);
 	*state = (uint8_t)tcp;
 	return learned;
 }
 
 static bool segment_reopens(uint8_t state, const struct tcp_track *track, const struct packet *packet,
-                            enum side side) {
+			    enum side side) {
 	return tcp_reopens((enum tcp_state)state, track, &packet->tcp, side);
 }
 
@@ -140,7 +146,7 @@ static void pseudo_open(uint8_t *state, struct tcp_track *track, const struct pa
 }
 
 static enum reason pseudo_step(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-                               enum side side) {
+			       enum side side) {
 	(void)track, (void)packet;
 	if (side == SIDE_OTHER)
 		*state = PSEUDO_REPLIED;
@@ -148,13 +154,13 @@ static enum reason pseudo_step(uint8_t *state, struct tcp_track *track, const st
 }
 
 static bool pseudo_relearn(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-                           enum side side) {
+			   enum side side) {
 	(void)state, (void)track, (void)packet, (void)side;
 	return true;
 }
 
 static bool pseudo_reopens(uint8_t state, const struct tcp_track *track, const struct packet *packet,
-                           enum side side) {
+			   enum side side) {
 	(void)state, (void)track, (void)packet, (void)side;
 	return false;
 }
@@ -198,23 +204,23 @@ static enum timeout icmp_timeout(uint8_t state) {
 }
 
 static const struct tracker tcp_tracker = {
-	segment_role,    segment_open,    segment_step,  segment_relearn,
-	segment_reopens, segment_timeout, segment_worth, segment_renews,
+    segment_role,    segment_open,    segment_step,  segment_relearn,
+    segment_reopens, segment_timeout, segment_worth, segment_renews,
 };
 
 static const struct tracker udp_tracker = {
-	datagram_role,  pseudo_open, pseudo_step,  pseudo_relearn,
-	pseudo_reopens, udp_timeout, pseudo_worth, pseudo_renews,
+    datagram_role,  pseudo_open, pseudo_step,  pseudo_relearn,
+    pseudo_reopens, udp_timeout, pseudo_worth, pseudo_renews,
 };
 
 static const struct tracker icmp_tracker = {
-	icmp_role,      pseudo_open,  pseudo_step,  pseudo_relearn,
-	pseudo_reopens, icmp_timeout, pseudo_worth, pseudo_renews,
+    icmp_role,      pseudo_open,  pseudo_step,  pseudo_relearn,
+    pseudo_reopens, icmp_timeout, pseudo_worth, pseudo_renews,
 };
 
 static const struct tracker other_tracker = {
-	datagram_role,  pseudo_open,   pseudo_step,  pseudo_relearn,
-	pseudo_reopens, other_timeout, pseudo_worth, pseudo_renews,
+    datagram_role,  pseudo_open,   pseudo_step,  pseudo_relearn,
+    pseudo_reopens, other_timeout, pseudo_worth, pseudo_renews,
 };
 
 const struct tracker *tracker_of(uint8_t protocol) {

@@ -33,18 +33,17 @@ static struct nftnl_expr *append(struct nftnl_rule *rule, const char *name) {
 	return expr;
 }
 
-static void load_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg) {
+static void load_meta(struct nftnl_rule *rule, uint32_t key) {
 	struct nftnl_expr *expr = append(rule, "meta");
 
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, reg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, NFT_REG_1);
 }
 
-static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length,
-			 uint32_t reg) {
+static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length) {
 	struct nftnl_expr *expr = append(rule, "payload");
 
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
@@ -89,14 +88,14 @@ static struct nftnl_expr *lookup(struct nftnl_rule *rule, const char *set, uint3
 }
 
 void expr_protocol(struct nftnl_rule *rule, uint8_t protocol) {
-	load_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+	load_meta(rule, NFT_META_L4PROTO);
 	compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
 }
 
 void expr_family(struct nftnl_rule *rule, enum family family) {
 	uint8_t nfproto = family == FAMILY_IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 
-	load_meta(rule, NFT_META_NFPROTO, NFT_REG_1);
+	load_meta(rule, NFT_META_NFPROTO);
 	compare(rule, NFT_CMP_EQ, &nfproto, sizeof(nfproto));
 }
 
@@ -108,7 +107,7 @@ void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equa
 	memcpy(padded, name, length);
 	if (length > 0 && padded[length - 1] == '*')
 		compared = (uint32_t)length - 1;
-	load_meta(rule, direction == DIRECTION_IN ? NFT_META_IIFNAME : NFT_META_OIFNAME, NFT_REG_1);
+	load_meta(rule, direction == DIRECTION_IN ? NFT_META_IIFNAME : NFT_META_OIFNAME);
 	if (compared > 0)
 		compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, compared);
 }
@@ -116,23 +115,23 @@ void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equa
 void expr_has_input(struct nftnl_rule *rule, bool present) {
 	uint32_t none = 0;
 
-	load_meta(rule, NFT_META_IIF, NFT_REG_1);
+	load_meta(rule, NFT_META_IIF);
 	compare(rule, present ? NFT_CMP_NEQ : NFT_CMP_EQ, &none, sizeof(none));
 }
 
-static void load_port(struct nftnl_rule *rule, enum end end, uint32_t reg) {
-	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2, reg);
+static void load_port(struct nftnl_rule *rule, enum end end) {
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2);
 }
 
 void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range) {
 	uint16_t lo = htons(range.lo), hi = htons(range.hi);
 
-	load_port(rule, end, NFT_REG_1);
+	load_port(rule, end);
 	compare_range(rule, &lo, &hi, sizeof(lo));
 }
 
 void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id) {
-	load_port(rule, end, NFT_REG_1);
+	load_port(rule, end);
 	lookup(rule, set, set_id, true);
 }
 
@@ -141,7 +140,7 @@ static uint32_t load_addr(struct nftnl_rule *rule, enum family family, enum end 
 	uint32_t offset = family == FAMILY_IPV4 ? (end == END_SOURCE ? IPV4_SOURCE : IPV4_DESTINATION)
 						: (end == END_SOURCE ? IPV6_SOURCE : IPV6_DESTINATION);
 
-	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1);
+	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, length);
 	return length;
 }
 
@@ -187,19 +186,19 @@ void expr_addr_in(struct nftnl_rule *rule, enum family family, enum end end, boo
 void expr_icmp_type(struct nftnl_rule *rule, struct port_range types) {
 	uint8_t lo = (uint8_t)types.lo, hi = (uint8_t)types.hi;
 
-	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
 	compare_range(rule, &lo, &hi, 1);
 }
 
 void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id) {
-	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
 	lookup(rule, set, set_id, true);
 }
 
 static void load_tcp_kind(struct nftnl_rule *rule) {
 	static const uint8_t kind = TCP_KIND, zero = 0;
 
-	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1);
 	bitwise(rule, &kind, &zero, 1);
 }
 
@@ -214,9 +213,7 @@ void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set
 }
 
 void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id) {
-	load_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
-	/* The second field of a concatenation starts at the next 32-bit register. */
-	load_port(rule, END_DESTINATION, NFT_REG32_01);
+	load_port(rule, END_DESTINATION);
 	nftnl_expr_set_u32(lookup(rule, map, map_id, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 }
 
@@ -233,7 +230,7 @@ void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t t
 void expr_mark(struct nftnl_rule *rule, uint32_t mask, bool equal, uint32_t value) {
 	static const uint32_t zero;
 
-	load_meta(rule, NFT_META_MARK, NFT_REG_1);
+	load_meta(rule, NFT_META_MARK);
 	bitwise(rule, &mask, &zero, sizeof(mask));
 	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
 }
@@ -242,7 +239,7 @@ void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set) {
 	uint32_t keep = ~(clear | set);
 	struct nftnl_expr *expr;
 
-	load_meta(rule, NFT_META_MARK, NFT_REG_1);
+	load_meta(rule, NFT_META_MARK);
 	bitwise(rule, &keep, &set, sizeof(keep));
 	expr = append(rule, "meta");
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
@@ -252,7 +249,7 @@ void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set) {
 void expr_never(struct nftnl_rule *rule) {
 	static const uint32_t zero;
 
-	load_meta(rule, NFT_META_LEN, NFT_REG_1);
+	load_meta(rule, NFT_META_LEN);
 	compare(rule, NFT_CMP_EQ, &zero, sizeof(zero));
 }
 

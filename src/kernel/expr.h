@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nftables expressions, appended to a rule one by one. Each works on register 1 unless it
- * says otherwise. Names follow what `nft list ruleset` prints.
+ * nftables expressions, appended to a rule one by one. All work on register 1. Names follow what `nft list
+ * ruleset` prints.
  */
 #ifndef SALLYPORT_KERNEL_EXPR_H
 #define SALLYPORT_KERNEL_EXPR_H
@@ -42,7 +42,7 @@ void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id
 void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags);
 /* tcp flags & TCP_KIND != @set */
 void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set_id);
-/* meta l4proto . th dport vmap @map */
+/* th dport vmap @map; the protocol was checked before */
 void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id);
 /* fib daddr|saddr type == (or !=) an RTN_ value */
 void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type);

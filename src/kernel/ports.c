@@ -126,7 +126,7 @@ static void put_rule_chains(struct compiler *compiler, const struct painting *pa
 }
 
 static struct port_target target_of(uint32_t owner, uint32_t lo, uint32_t hi) {
-	struct port_target target = {.protocol = PROTOCOL_TCP, .ports = {(uint16_t)lo, (uint16_t)hi}};
+	struct port_target target = {.ports = {(uint16_t)lo, (uint16_t)hi}};
 
 	if (owner == ASK)
 		snprintf(target.chain, sizeof(target.chain), "%s", CHAIN_ASK);

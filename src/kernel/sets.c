@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Sets as the kernel wants them: an interval of one field is two elements, its start and
- * the first value behind its end, flagged (net/netfilter/nft_set_rbtree.c); an interval of
- * a concatenation is one element with two keys (nft_set_pipapo.c).
+ * the first value behind its end, flagged (net/netfilter/nft_set_rbtree.c).
  */
 #include "sets.h"
 
@@ -14,7 +13,7 @@
 #include <string.h>
 
 /* A netlink attribute is at most 64 KiB, so a list of elements is cut here. */
-enum { ELEMENTS_MAX = 60000, TYPE_BITS = 6, TYPE_INET_PROTO = 12, FIELD = 4 };
+enum { ELEMENTS_MAX = 60000 };
 
 struct elements {
 	struct batch *batch;
@@ -165,27 +164,23 @@ static void put_goto(struct elements *elements, const char *chain) {
 }
 
 static void put_port_target(struct elements *elements, const struct port_target *target) {
+	uint16_t lo = htons(target->ports.lo), behind = htons((uint16_t)(target->ports.hi + 1));
 	struct nlattr *element = element_start(elements);
-	uint8_t lo[2 * FIELD] = {target->protocol}, hi[2 * FIELD] = {target->protocol};
-	uint16_t low = htons(target->ports.lo), high = htons(target->ports.hi);
 
-	memcpy(lo + FIELD, &low, sizeof(low));
-	memcpy(hi + FIELD, &high, sizeof(high));
-	put_key(elements, NFTA_SET_ELEM_KEY, lo, sizeof(lo));
-	put_key(elements, NFTA_SET_ELEM_KEY_END, hi, sizeof(hi));
+	put_key(elements, NFTA_SET_ELEM_KEY, &lo, sizeof(lo));
 	put_goto(elements, target->chain);
 	mnl_attr_nest_end(elements->message, element);
+	if (behind != 0)
+		put_element(elements, &behind, sizeof(behind), NFT_SET_ELEM_INTERVAL_END);
 }
 
 void put_port_map(struct batch *batch, const char *name, uint32_t id, const struct port_target *targets,
 		  size_t count) {
-	static const uint8_t field_lengths[] = {1, 2};
 	struct elements elements = {.batch = batch, .set = name, .id = id};
-	struct nftnl_set *map = new_set(name, id, (TYPE_INET_PROTO << TYPE_BITS) | SET_SERVICE, 2 * FIELD,
-					NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_CONCAT);
+	struct nftnl_set *map =
+	    new_set(name, id, SET_SERVICE, sizeof(uint16_t), NFT_SET_MAP | NFT_SET_INTERVAL);
 
 	nftnl_set_set_u32(map, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
-	nftnl_set_set_data(map, NFTNL_SET_DESC_CONCAT, field_lengths, sizeof(field_lengths));
 	put_set(batch, map);
 	for (size_t i = 0; i < count; i++)
 		put_port_target(&elements, &targets[i]);

@@ -25,10 +25,9 @@ void put_flag_set(struct batch *batch, uint32_t id, const uint8_t *flags, size_t
 /* An element of a map of ports to chains. */
 struct port_target {
 	struct port_range ports;
-	uint8_t protocol;
 	char chain[24];
 };
-/* type inet_proto . inet_service : verdict, flags interval */
+/* type inet_service : verdict, flags interval. Targets do not overlap. */
 void put_port_map(struct batch *batch, const char *name, uint32_t id, const struct port_target *targets,
 		  size_t count);
 

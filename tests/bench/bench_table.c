@@ -86,7 +86,8 @@ static void measure(uint32_t max, uint32_t fill) {
 	printf("%10u of %u: insert %4.0f ns, find and touch %4.0f ns, miss %4.0f ns, expire %4.0f ns, "
 	       "%.0f bytes a connection%s\n",
 	       count, max, (inserted - start) / fill, (hits - looked) / OPERATIONS,
-	       (misses - hits) / OPERATIONS, (expired - misses) / count, bytes, found ? "" : " (nothing found)");
+	       (misses - hits) / OPERATIONS, (expired - misses) / count, bytes,
+	       found ? "" : " (nothing found)");
 	table_free(table);
 }
 

@@ -383,7 +383,7 @@ def test_a_related_error_reaches_the_socket(firewall, net, side):
 
 def test_a_stray_error_is_dropped(firewall, witness, net, side):
     """An error about a packet that nobody sent does not reach the socket it names."""
-    match = "icmp type destination-unreachable" if side.version == 4 else "icmpv6 type destination-unreachable"
+    match = ("icmp" if side.version == 4 else "icmpv6") + " type destination-unreachable"
     seen = witness(error=match)
     daemon = firewall(OUT)
     with udp_socket(net.srv, side.cli, 5001, side.srv, 5000) as victim, Wire(net) as wire:

@@ -88,7 +88,7 @@ def accelerator():
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
     if os.access("/dev/kvm", os.R_OK | os.W_OK) and {"vmx", "svm"} & set(flags):
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    return ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
 
 
 def start_guest(image, disk, console):

@@ -100,6 +100,7 @@ make_image() {
 		sudo --preserve-env=http_proxy "$0" --fill "$image.part" "$suite" "$mirror"
 		sudo chown -R "$(id -u):$(id -g)" "$image.part"
 	fi
+	rm -rf "${image%-*}"-????????????
 	mv "$image.part" "$image"
 }
 

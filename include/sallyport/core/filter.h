@@ -70,8 +70,8 @@ struct decision {
  * `now` in seconds of the monotonic clock. Thread-safe: takes the stripe's lock. A connection
  * whose generation is older than the policy's is judged again by its opening before anything
  * else, and removed where the rules no longer allow it. */
-struct decision filter_packet(struct filter *filter, const struct policy *policy,
-                              const struct packet *packet, const struct arrival *arrival, uint32_t now);
+struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
+			      const struct arrival *arrival, uint32_t now);
 
 /* For the sweep after a reload: judges the connection by its opening again. True: it
  * stays, and rule and generation are brought up to date. `interface` is its name or NULL. */

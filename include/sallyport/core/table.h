@@ -17,7 +17,7 @@
 enum { NO_RULE = UINT32_MAX };
 
 enum connection_flag {
-	CONNECTION_LEARNED = 0x01, /* seen leaving through SNAT; rules do not apply */
+	CONNECTION_LEARNED = 0x01,   /* seen leaving through SNAT; rules do not apply */
 	CONNECTION_PICKED_UP = 0x02, /* mid-stream */
 };
 
@@ -30,11 +30,11 @@ struct connection {
 	uint32_t generation; /* the ruleset that last allowed it */
 	uint32_t opened, last_seen, expires; /* seconds of the monotonic clock */
 	uint32_t interface; /* kernel index of the interface of the opening packet; 0: unknown */
-	uint8_t state;       /* enum tcp_state or enum pseudo_state */
-	uint8_t direction;   /* enum direction of the opening */
-	uint8_t flags;       /* enum connection_flag */
-	uint8_t icmp_type;   /* of the opening packet */
-	uint8_t epoch;       /* see filter.h */
+	uint8_t state;      /* enum tcp_state or enum pseudo_state */
+	uint8_t direction;  /* enum direction of the opening */
+	uint8_t flags;      /* enum connection_flag */
+	uint8_t icmp_type;  /* of the opening packet */
+	uint8_t epoch;      /* see filter.h */
 	/* private */
 	uint8_t worth;
 	uint32_t next;                   /* bucket chain */
@@ -72,8 +72,8 @@ struct connection *connection_insert(struct stripe *stripe, const struct key *ke
 /* After every change of state: last_seen = now, files the entry under its worth, and
  * sets `expires` to now + timeout. A half-open entry whose state did not change keeps
  * its expiry (retransmits must not renew it): pass renew = false. */
-void connection_touch(struct stripe *stripe, struct connection *connection, uint32_t now,
-                      uint32_t timeout, enum worth worth, bool renew);
+void connection_touch(struct stripe *stripe, struct connection *connection, uint32_t now, uint32_t timeout,
+		      enum worth worth, bool renew);
 void connection_remove(struct stripe *stripe, struct connection *connection);
 
 /* Frees what has run out by `now`, at most `budget` entries visited a call. Returns true

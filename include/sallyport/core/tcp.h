@@ -11,14 +11,14 @@
 #include "sallyport/core/packet.h"
 
 enum tcp_state {
-	TCP_SYN_SENT,    /* the opener's SYN seen */
-	TCP_SYN_RECV,    /* SYN/ACK seen, or SYNs crossed (simultaneous open) */
+	TCP_SYN_SENT, /* the opener's SYN seen */
+	TCP_SYN_RECV, /* SYN/ACK seen, or SYNs crossed (simultaneous open) */
 	TCP_ESTABLISHED,
-	TCP_FIN_WAIT,    /* the opener sent FIN first */
-	TCP_CLOSE_WAIT,  /* the other side sent FIN first */
-	TCP_LAST_ACK,    /* both sent FIN, not yet acknowledged */
-	TCP_TIME_WAIT,   /* both FINs acknowledged */
-	TCP_CLOSED,      /* RST seen */
+	TCP_FIN_WAIT,   /* the opener sent FIN first */
+	TCP_CLOSE_WAIT, /* the other side sent FIN first */
+	TCP_LAST_ACK,   /* both sent FIN, not yet acknowledged */
+	TCP_TIME_WAIT,  /* both FINs acknowledged */
+	TCP_CLOSED,     /* RST seen */
 	TCP_STATES
 };
 
@@ -27,19 +27,19 @@ enum side { SIDE_OPENER, SIDE_OTHER };
 
 /* One side's sequence space. All arithmetic is modulo 2^32 (RFC 9293 3.4). */
 struct tcp_side {
-	uint32_t end;     /* highest sequence number sent, plus one */
-	uint32_t max_end; /* highest that the other side's window let it send */
+	uint32_t end;        /* highest sequence number sent, plus one */
+	uint32_t max_end;    /* highest that the other side's window let it send */
 	uint32_t max_window; /* largest window it advertised, scaled; >= 1 */
-	uint16_t early;   /* bytes sent after its SYN before that was acknowledged (RFC 7413) */
-	uint8_t scale;    /* its window scale; holds only where both sides offered one */
-	uint8_t flags;    /* enum side_flag, private to tcp*.c */
+	uint16_t early;      /* bytes sent after its SYN before that was acknowledged (RFC 7413) */
+	uint8_t scale;       /* its window scale; holds only where both sides offered one */
+	uint8_t flags;       /* enum side_flag, private to tcp*.c */
 };
 
 struct tcp_track {
 	struct tcp_side sides[2]; /* by enum side */
 };
 
-const char *tcp_state_name(enum tcp_state state); /* "SYN_SENT", ... */
+const char *tcp_state_name(enum tcp_state state);              /* "SYN_SENT", ... */
 bool tcp_state_parse(const char *name, enum tcp_state *state); /* any case, - for _ */
 
 /* The opener's SYN. */
@@ -52,7 +52,7 @@ void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum
  * pass it, and keeps what is known of FINs. False: a SYN or RST, which teaches nothing; the
  * next segment must. */
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
-                 enum side side);
+		 enum side side);
 
 /* Judges one segment of an open connection. REASON_NONE: it fits; *state and *track
  * are advanced. DROP_STATE or DROP_WINDOW: nothing is changed.
@@ -62,13 +62,13 @@ bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tc
  * guess inside the window as soon as the side that got the RST speaks (its challenge ACK),
  * after an RST right at the end of what its side had sent when both sides speak.
  * A SYN that starts a new connection is not judged here: see tcp_reopens. */
-enum reason tcp_step(enum tcp_state *state, struct tcp_track *track,
-                     const struct tcp_segment *segment, enum side side);
+enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
+		     enum side side);
 
 /* True where a pure SYN by `side` starts a new connection on the same 4-tuple:
  * TIME_WAIT, CLOSED by an exact RST, or SYN_SENT again by the opener with another ISN. */
-bool tcp_reopens(enum tcp_state state, const struct tcp_track *track,
-                 const struct tcp_segment *segment, enum side side);
+bool tcp_reopens(enum tcp_state state, const struct tcp_track *track, const struct tcp_segment *segment,
+		 enum side side);
 
 static inline bool tcp_is_pure_syn(const struct tcp_segment *segment) {
 	return (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;

@@ -23,7 +23,7 @@ enum timeout {
 	TIMEOUT_UDP,        /* only one side has spoken */
 	TIMEOUT_UDP_STREAM, /* both have */
 	TIMEOUT_ICMP,
-	TIMEOUT_OTHER,      /* protocols without ports */
+	TIMEOUT_OTHER, /* protocols without ports */
 	TIMEOUTS
 };
 
@@ -31,7 +31,7 @@ struct timeouts {
 	uint32_t seconds[TIMEOUTS];
 };
 
-extern const struct timeouts default_timeouts; /* each with its source in track.c */
+extern const struct timeouts default_timeouts;  /* each with its source in track.c */
 const char *timeout_name(enum timeout timeout); /* "syn-sent", "udp-stream", ... */
 
 /* States of protocols other than TCP; they start after enum tcp_state so that one
@@ -60,13 +60,12 @@ struct tracker {
 	void (*open)(uint8_t *state, struct tcp_track *track, const struct packet *packet);
 	/* As tcp_step. */
 	enum reason (*step)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-	                    enum side side);
+			    enum side side);
 	/* As tcp_relearn. */
-	bool (*relearn)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
-	                enum side side);
+	bool (*relearn)(uint8_t *state, struct tcp_track *track, const struct packet *packet, enum side side);
 	/* As tcp_reopens. */
 	bool (*reopens)(uint8_t state, const struct tcp_track *track, const struct packet *packet,
-	                enum side side);
+			enum side side);
 	enum timeout (*timeout)(uint8_t state);
 	enum worth (*worth)(uint8_t state);
 	/* Whether a packet that leaves the state as it is renews the timeout. */

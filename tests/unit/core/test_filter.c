@@ -67,7 +67,8 @@ static void end(struct world_of_one *world) {
 
 static const char *judge(struct world_of_one *world, enum hook hook, const struct raw *raw) {
 	struct packet packet = raw_parsed(raw);
-	struct arrival arrival = {.hook = hook, .interface_index = world->interface, .name_of = interface_names};
+	struct arrival arrival = {
+	    .hook = hook, .interface_index = world->interface, .name_of = interface_names};
 	world->last = filter_packet(&world->filter, &world->policy, &packet, &arrival, world->now);
 	enum verdict verdict = world->last.verdict;
 	assert_int_equal(verdict == VERDICT_ACCEPT, reason_passes(world->last.reason));
@@ -76,22 +77,23 @@ static const char *judge(struct world_of_one *world, enum hook hook, const struc
 
 /* TCP between THERE:40000 and HERE:`port`, from or to this host. Numbers as they come. */
 static const char *tcp(struct world_of_one *world, enum hook hook, uint16_t port, uint8_t flags, uint32_t seq,
-                       uint32_t ack, size_t payload) {
+		       uint32_t ack, size_t payload) {
 	struct raw_segment segment = {
-		.flags = flags, .seq = seq, .ack = ack, .window = 60000, .payload = payload};
+	    .flags = flags, .seq = seq, .ack = ack, .window = 60000, .payload = payload};
 	struct raw raw = hook == HOOK_IN ? raw_tcp(THERE, 40000, HERE, port, &segment)
-	                                 : raw_tcp(HERE, port, THERE, 40000, &segment);
+					 : raw_tcp(HERE, port, THERE, 40000, &segment);
 	return judge(world, hook, &raw);
 }
 
 static const char *udp(struct world_of_one *world, enum hook hook, uint16_t here, uint16_t there) {
-	struct raw raw = hook == HOOK_IN ? raw_udp(THERE, there, HERE, here) : raw_udp(HERE, here, THERE, there);
+	struct raw raw =
+	    hook == HOOK_IN ? raw_udp(THERE, there, HERE, here) : raw_udp(HERE, here, THERE, there);
 	return judge(world, hook, &raw);
 }
 
 static const char *icmp(struct world_of_one *world, enum hook hook, uint8_t type, uint16_t identifier) {
 	struct raw raw = hook == HOOK_IN ? raw_icmp(THERE, HERE, type, identifier)
-	                                 : raw_icmp(HERE, THERE, type, identifier);
+					 : raw_icmp(HERE, THERE, type, identifier);
 	return judge(world, hook, &raw);
 }
 
@@ -147,9 +149,9 @@ static void an_allowed_connection_lives_and_ends(void **state) {
 static void rules_and_defaults_refuse(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("reject in log tcp 113\n"
-	                                   "drop in tcp 23\n"
-	                                   "drop out tcp 25\n",
-	                                   100);
+					   "drop in tcp 23\n"
+					   "drop out tcp 25\n",
+					   100);
 	assert_string_equal(tcp(world, HOOK_IN, 113, S, 1, 0, 0), "reject.rule");
 	assert_int_equal(world->last.verdict, VERDICT_REJECT);
 	assert_true(world->last.log);
@@ -169,9 +171,9 @@ static void rules_and_defaults_refuse(void **state) {
 static void counters_are_kept_by_rule(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("essentials off\n"
-	                                   "allow in tcp 22\n"
-	                                   "drop in tcp 23\n",
-	                                   100);
+					   "allow in tcp 22\n"
+					   "drop in tcp 23\n",
+					   100);
 	shake_hands(world, 22);
 	world->now = 1005;
 	tcp(world, HOOK_IN, 23, S, 1, 0, 0);
@@ -270,7 +272,7 @@ static void other_icmp_is_judged_packet_by_packet(void **state) {
 
 static const char *error_about(struct world_of_one *world, enum hook hook, const struct raw *about) {
 	struct raw raw = hook == HOOK_IN ? raw_icmp_error("203.0.113.1", HERE, 3, about, 28)
-	                                 : raw_icmp_error(HERE, THERE, 3, about, 28);
+					 : raw_icmp_error(HERE, THERE, 3, about, 28);
 	return judge(world, hook, &raw);
 }
 
@@ -348,7 +350,7 @@ static void learned_connections_pass_and_get_replies(void **state) {
 	struct world_of_one *world = begin("default out drop\n", 100);
 	assert_string_equal(udp(world, HOOK_LEARN, 5000, 53), "pass.learned");
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.connection");
-	load(world, "default in drop\n"); /* no rule was asked, none can take it back */
+	load(world, "default out drop\n"); /* no rule was asked, none can take it back */
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.connection");
 	assert_int_equal(only_entry(world).flags, CONNECTION_LEARNED);
 	assert_string_equal(tcp(world, HOOK_LEARN, 6000, S, 100, 0, 0), "pass.learned");
@@ -432,9 +434,9 @@ static void both_families_are_judged_alike(void **state) {
 static void the_rules_are_asked_what_the_packet_says(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22 from 198.51.100.7 port 40000 to 192.0.2.1\n"
-	                                   "allow out udp 53 to 198.51.100.7\n"
-	                                   "default out drop\n",
-	                                   100);
+					   "allow out udp 53 to 198.51.100.7\n"
+					   "default out drop\n",
+					   100);
 	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 53), "pass.rule");
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 54), "drop.default");
@@ -491,27 +493,27 @@ static void two_threads_never_open_one_connection_twice(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_allowed_connection_lives_and_ends),
-		cmocka_unit_test(rules_and_defaults_refuse),
-		cmocka_unit_test(counters_are_kept_by_rule),
-		cmocka_unit_test(repeats_of_a_syn_do_not_keep_it_alive),
-		cmocka_unit_test(what_belongs_to_nothing_is_dropped),
-		cmocka_unit_test(pickup_takes_up_what_the_rules_allow),
-		cmocka_unit_test(udp_and_echo_replies_pass_and_strangers_do_not),
-		cmocka_unit_test(echo_requests_need_a_rule_by_their_type),
-		cmocka_unit_test(other_icmp_is_judged_packet_by_packet),
-		cmocka_unit_test(errors_pass_only_about_known_connections),
-		cmocka_unit_test(a_reload_keeps_what_stays_allowed_and_cuts_the_rest),
-		cmocka_unit_test(a_thread_with_older_rules_cuts_nothing_newer),
-		cmocka_unit_test(an_interface_counts_where_the_connection_was_opened),
-		cmocka_unit_test(learned_connections_pass_and_get_replies),
-		cmocka_unit_test(what_answers_is_not_learned),
-		cmocka_unit_test(replies_of_a_published_port_leave_as_its_connection),
-		cmocka_unit_test(a_full_table_refuses_what_is_new),
-		cmocka_unit_test(after_packets_passed_unseen_windows_are_learned_again),
-		cmocka_unit_test(both_families_are_judged_alike),
-		cmocka_unit_test(the_rules_are_asked_what_the_packet_says),
-		cmocka_unit_test(two_threads_never_open_one_connection_twice),
+	    cmocka_unit_test(an_allowed_connection_lives_and_ends),
+	    cmocka_unit_test(rules_and_defaults_refuse),
+	    cmocka_unit_test(counters_are_kept_by_rule),
+	    cmocka_unit_test(repeats_of_a_syn_do_not_keep_it_alive),
+	    cmocka_unit_test(what_belongs_to_nothing_is_dropped),
+	    cmocka_unit_test(pickup_takes_up_what_the_rules_allow),
+	    cmocka_unit_test(udp_and_echo_replies_pass_and_strangers_do_not),
+	    cmocka_unit_test(echo_requests_need_a_rule_by_their_type),
+	    cmocka_unit_test(other_icmp_is_judged_packet_by_packet),
+	    cmocka_unit_test(errors_pass_only_about_known_connections),
+	    cmocka_unit_test(a_reload_keeps_what_stays_allowed_and_cuts_the_rest),
+	    cmocka_unit_test(a_thread_with_older_rules_cuts_nothing_newer),
+	    cmocka_unit_test(an_interface_counts_where_the_connection_was_opened),
+	    cmocka_unit_test(learned_connections_pass_and_get_replies),
+	    cmocka_unit_test(what_answers_is_not_learned),
+	    cmocka_unit_test(replies_of_a_published_port_leave_as_its_connection),
+	    cmocka_unit_test(a_full_table_refuses_what_is_new),
+	    cmocka_unit_test(after_packets_passed_unseen_windows_are_learned_again),
+	    cmocka_unit_test(both_families_are_judged_alike),
+	    cmocka_unit_test(the_rules_are_asked_what_the_packet_says),
+	    cmocka_unit_test(two_threads_never_open_one_connection_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

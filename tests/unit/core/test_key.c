@@ -39,9 +39,9 @@ static void local_is_where_incoming_packets_go(void **state) {
 static void one_key_serves_both_directions(void **state) {
 	(void)state;
 	assert_same(key_of(raw_tcp("192.0.2.7", 40000, "192.0.2.1", 22, &ack), DIRECTION_IN),
-	            key_of(raw_tcp("192.0.2.1", 22, "192.0.2.7", 40000, &ack), DIRECTION_OUT));
+		    key_of(raw_tcp("192.0.2.1", 22, "192.0.2.7", 40000, &ack), DIRECTION_OUT));
 	assert_same(key_of(raw_udp("2001:db8::7", 53, "2001:db8::1", 5353), DIRECTION_IN),
-	            key_of(raw_udp("2001:db8::1", 5353, "2001:db8::7", 53), DIRECTION_OUT));
+		    key_of(raw_udp("2001:db8::1", 5353, "2001:db8::7", 53), DIRECTION_OUT));
 }
 
 static void a_reply_has_the_key_of_its_query(void **state) {
@@ -71,13 +71,14 @@ static void a_key_is_for_one_kind_of_query(void **state) {
 		struct key reply = key_of(raw_icmp("192.0.2.1", "192.0.2.7", pairs[i][1], 77), DIRECTION_OUT);
 		assert_same(asked, reply);
 		assert_int_equal(asked.query, pairs[i][0]);
-		struct key other = key_of(raw_icmp("192.0.2.7", "192.0.2.1", pairs[(i + 1) % 4][0], 77), DIRECTION_IN);
+		struct key other =
+		    key_of(raw_icmp("192.0.2.7", "192.0.2.1", pairs[(i + 1) % 4][0], 77), DIRECTION_IN);
 		assert_false(key_equal(&asked, &other));
 	}
 }
 
 static struct key inner_key(struct raw about, const char *from, const char *to, uint8_t type,
-                            enum direction direction) {
+			    enum direction direction) {
 	struct raw raw = raw_icmp_error(from, to, type, &about, about.length);
 	struct packet packet = raw_parsed(&raw);
 	assert_true(packet.inner_known);
@@ -88,16 +89,16 @@ static void an_error_has_the_key_of_what_it_is_about(void **state) {
 	(void)state;
 	struct raw sent = raw_tcp("192.0.2.1", 40000, "198.51.100.5", 443, &ack);
 	assert_same(key_of(sent, DIRECTION_OUT),
-	            inner_key(sent, "203.0.113.9", "192.0.2.1", 3, DIRECTION_IN));
+		    inner_key(sent, "203.0.113.9", "192.0.2.1", 3, DIRECTION_IN));
 	struct raw received = raw_udp("2001:db8::7", 5000, "2001:db8::1", 5001);
 	assert_same(key_of(received, DIRECTION_IN),
-	            inner_key(received, "2001:db8::1", "2001:db8::7", 1, DIRECTION_OUT));
+		    inner_key(received, "2001:db8::1", "2001:db8::7", 1, DIRECTION_OUT));
 	struct raw asked = raw_icmp("192.0.2.1", "198.51.100.5", 8, 99);
 	assert_same(key_of(asked, DIRECTION_OUT),
-	            inner_key(asked, "203.0.113.9", "192.0.2.1", 11, DIRECTION_IN));
+		    inner_key(asked, "203.0.113.9", "192.0.2.1", 11, DIRECTION_IN));
 	struct raw answered = raw_icmp("192.0.2.1", "198.51.100.5", 0, 99);
 	assert_same(key_of(answered, DIRECTION_OUT),
-	            inner_key(answered, "203.0.113.9", "192.0.2.1", 11, DIRECTION_IN));
+		    inner_key(answered, "203.0.113.9", "192.0.2.1", 11, DIRECTION_IN));
 }
 
 /* Appendix A of the paper, and the first of the vectors in the authors' reference code:
@@ -109,10 +110,10 @@ static void the_hash_is_siphash_2_4(void **state) {
 		size_t length;
 		uint64_t hash;
 	} vectors[] = {
-		{0, UINT64_C(0x726fdb47dd0e0e31)},  {1, UINT64_C(0x74f839c593dc67fd)},
-		{2, UINT64_C(0x0d6c8009d9a94f5a)},  {3, UINT64_C(0x85676696d7fb7e2d)},
-		{7, UINT64_C(0xab0200f58b01d137)},  {8, UINT64_C(0x93f5f5799a932462)},
-		{15, UINT64_C(0xa129ca6149be45e5)},
+	    {0, UINT64_C(0x726fdb47dd0e0e31)},  {1, UINT64_C(0x74f839c593dc67fd)},
+	    {2, UINT64_C(0x0d6c8009d9a94f5a)},  {3, UINT64_C(0x85676696d7fb7e2d)},
+	    {7, UINT64_C(0xab0200f58b01d137)},  {8, UINT64_C(0x93f5f5799a932462)},
+	    {15, UINT64_C(0xa129ca6149be45e5)},
 	};
 	uint8_t message[16];
 	for (uint8_t i = 0; i < sizeof message; i++)
@@ -137,14 +138,14 @@ static void the_hash_depends_on_every_member_and_the_secret(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(local_is_where_incoming_packets_go),
-		cmocka_unit_test(one_key_serves_both_directions),
-		cmocka_unit_test(a_reply_has_the_key_of_its_query),
-		cmocka_unit_test(hosts_that_ping_each_other_have_two_keys),
-		cmocka_unit_test(a_key_is_for_one_kind_of_query),
-		cmocka_unit_test(an_error_has_the_key_of_what_it_is_about),
-		cmocka_unit_test(the_hash_is_siphash_2_4),
-		cmocka_unit_test(the_hash_depends_on_every_member_and_the_secret),
+	    cmocka_unit_test(local_is_where_incoming_packets_go),
+	    cmocka_unit_test(one_key_serves_both_directions),
+	    cmocka_unit_test(a_reply_has_the_key_of_its_query),
+	    cmocka_unit_test(hosts_that_ping_each_other_have_two_keys),
+	    cmocka_unit_test(a_key_is_for_one_kind_of_query),
+	    cmocka_unit_test(an_error_has_the_key_of_what_it_is_about),
+	    cmocka_unit_test(the_hash_is_siphash_2_4),
+	    cmocka_unit_test(the_hash_depends_on_every_member_and_the_secret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,10 +21,10 @@ static enum reason parse(const struct raw *raw, struct packet *packet) {
 	return reason;
 }
 
-#define assert_parses_as(raw, expected)                                                                       \
-	do {                                                                                                  \
-		struct packet unused;                                                                         \
-		assert_string_equal(reason_name(parse(raw, &unused)), reason_name(expected));                 \
+#define assert_parses_as(raw, expected)                                                                      \
+	do {                                                                                                 \
+		struct packet unused;                                                                        \
+		assert_string_equal(reason_name(parse(raw, &unused)), reason_name(expected));                \
 	} while (0)
 
 static const struct raw_segment syn = {.flags = TCP_SYN, .seq = 1000, .window = 64240};
@@ -37,7 +37,7 @@ static void assert_addr(const struct addr *addr, const char *text) {
 static void tcp_over_ipv4_is_read(void **state) {
 	(void)state;
 	struct raw_segment segment = {
-		.flags = TCP_ACK | TCP_PSH | 0xc0, .seq = 0xfffffff0, .ack = 7, .window = 501, .payload = 100};
+	    .flags = TCP_ACK | TCP_PSH | 0xc0, .seq = 0xfffffff0, .ack = 7, .window = 501, .payload = 100};
 	struct raw raw = raw_tcp("192.0.2.7", 40000, "192.0.2.1", 22, &segment);
 	struct packet packet;
 	assert_int_equal(parse(&raw, &packet), REASON_NONE);
@@ -138,8 +138,8 @@ static void window_scale_is_cut_to_14(void **state) {
 static void lying_options_end_the_list_and_not_the_packet(void **state) {
 	(void)state;
 	static const uint8_t lists[][8] = {
-		{5, 0, 3, 3, 7, 0, 0, 0}, {5, 1, 3, 3, 7, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 3},
-		{8, 60, 3, 3, 7, 0, 0, 0}, {0, 3, 3, 7, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 3, 3},
+	    {5, 0, 3, 3, 7, 0, 0, 0},  {5, 1, 3, 3, 7, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 3},
+	    {8, 60, 3, 3, 7, 0, 0, 0}, {0, 3, 3, 7, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 3, 3},
 	};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		struct raw_segment segment = {.flags = TCP_SYN, .options = lists[i], .option_bytes = 8};
@@ -160,11 +160,70 @@ static struct raw extended(uint8_t first, const uint8_t *headers, size_t count) 
 static void extension_headers_are_skipped(void **state) {
 	(void)state;
 	static const uint8_t headers[] = {
-		/* hop-by-hop, 8 */ 60, 0, 1, 4, 0, 0, 0, 0,
-		/* destination, 16 */ 43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		/* routing type 2, 8 */ 44, 0, 2, 0, 0, 0, 0, 0,
-		/* atomic fragment */ 51, 0, 0, 0, 0, 0, 0, 1,
-		/* authentication, 24 */ 6, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	    /* hop-by-hop, 8 */ 60,
+	    0,
+	    1,
+	    4,
+	    0,
+	    0,
+	    0,
+	    0,
+	    /* destination, 16 */ 43,
+	    1,
+	    1,
+	    12,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    /* routing type 2, 8 */ 44,
+	    0,
+	    2,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    /* atomic fragment */ 51,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    1,
+	    /* authentication, 24 */ 6,
+	    4,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    1,
+	    0,
+	    0,
+	    0,
+	    1,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
 	};
 	struct raw raw = extended(0, headers, sizeof headers);
 	struct packet packet = raw_parsed(&raw);
@@ -268,7 +327,7 @@ static void impossible_flags_are_refused(void **state) {
 		struct raw raw = raw_tcp("192.0.2.7", 1, "192.0.2.1", 2, &segment);
 		unsigned kind = flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK);
 		bool good = kind == TCP_SYN || kind == (TCP_SYN | TCP_ACK) || kind == TCP_RST ||
-		            kind == (TCP_RST | TCP_ACK) || kind == TCP_ACK || kind == (TCP_FIN | TCP_ACK);
+			    kind == (TCP_RST | TCP_ACK) || kind == TCP_ACK || kind == (TCP_FIN | TCP_ACK);
 		assert_parses_as(&raw, good ? REASON_NONE : DROP_FLAGS);
 	}
 }
@@ -382,7 +441,8 @@ static void failure_leaves_the_packet_untouched(void **state) {
 
 static size_t samples(struct raw *out) {
 	static const uint8_t options[] = {2, 4, 5, 0xb4, 1, 3, 3, 7};
-	static const uint8_t headers[] = {43, 0, 1, 4, 0, 0, 0, 0, 44, 0, 2, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 1};
+	static const uint8_t headers[] = {43, 0, 1, 4, 0, 0, 0, 0, 44, 0, 2, 0,
+					  0,  0, 0, 0, 6, 0, 0, 0, 0,  0, 0, 1};
 	struct raw_segment opening = {.flags = TCP_SYN, .options = options, .option_bytes = 8, .payload = 9};
 	size_t count = 0;
 	out[count++] = raw_tcp("192.0.2.7", 40000, "192.0.2.1", 22, &opening);
@@ -426,7 +486,8 @@ static void every_flipped_bit_is_refused_or_read_without_a_crash(void **state) {
 			struct packet packet;
 			flipped.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			enum reason reason = parse(&flipped, &packet);
-			assert_true(reason == REASON_NONE || (reason >= DROP_TRUNCATED && reason < REASON_COUNT));
+			assert_true(reason == REASON_NONE ||
+				    (reason >= DROP_TRUNCATED && reason < REASON_COUNT));
 		}
 	}
 }
@@ -445,32 +506,32 @@ static void every_reason_has_a_name_and_a_sentence(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tcp_over_ipv4_is_read),
-		cmocka_unit_test(ipv4_options_are_skipped),
-		cmocka_unit_test(padding_behind_the_packet_is_not_payload),
-		cmocka_unit_test(payload_is_counted_by_the_true_length),
-		cmocka_unit_test(segments_beyond_64k_are_as_long_as_the_kernel_says),
-		cmocka_unit_test(jumbograms_are_read),
-		cmocka_unit_test(window_scale_is_read_from_syns),
-		cmocka_unit_test(window_scale_is_cut_to_14),
-		cmocka_unit_test(lying_options_end_the_list_and_not_the_packet),
-		cmocka_unit_test(extension_headers_are_skipped),
-		cmocka_unit_test(the_number_of_extension_headers_is_bounded),
-		cmocka_unit_test(misplaced_and_dangerous_headers_are_refused),
-		cmocka_unit_test(other_protocols_have_no_ports),
-		cmocka_unit_test(fragments_are_refused),
-		cmocka_unit_test(lying_lengths_are_refused),
-		cmocka_unit_test(bad_data_offsets_are_refused),
-		cmocka_unit_test(impossible_flags_are_refused),
-		cmocka_unit_test(impossible_addresses_are_refused),
-		cmocka_unit_test(icmp_of_the_other_family_is_refused),
-		cmocka_unit_test(queries_carry_their_identifier),
-		cmocka_unit_test(the_packet_inside_an_error_is_read),
-		cmocka_unit_test(what_an_error_does_not_tell_is_not_known),
-		cmocka_unit_test(failure_leaves_the_packet_untouched),
-		cmocka_unit_test(every_prefix_is_refused_or_read_without_a_crash),
-		cmocka_unit_test(every_flipped_bit_is_refused_or_read_without_a_crash),
-		cmocka_unit_test(every_reason_has_a_name_and_a_sentence),
+	    cmocka_unit_test(tcp_over_ipv4_is_read),
+	    cmocka_unit_test(ipv4_options_are_skipped),
+	    cmocka_unit_test(padding_behind_the_packet_is_not_payload),
+	    cmocka_unit_test(payload_is_counted_by_the_true_length),
+	    cmocka_unit_test(segments_beyond_64k_are_as_long_as_the_kernel_says),
+	    cmocka_unit_test(jumbograms_are_read),
+	    cmocka_unit_test(window_scale_is_read_from_syns),
+	    cmocka_unit_test(window_scale_is_cut_to_14),
+	    cmocka_unit_test(lying_options_end_the_list_and_not_the_packet),
+	    cmocka_unit_test(extension_headers_are_skipped),
+	    cmocka_unit_test(the_number_of_extension_headers_is_bounded),
+	    cmocka_unit_test(misplaced_and_dangerous_headers_are_refused),
+	    cmocka_unit_test(other_protocols_have_no_ports),
+	    cmocka_unit_test(fragments_are_refused),
+	    cmocka_unit_test(lying_lengths_are_refused),
+	    cmocka_unit_test(bad_data_offsets_are_refused),
+	    cmocka_unit_test(impossible_flags_are_refused),
+	    cmocka_unit_test(impossible_addresses_are_refused),
+	    cmocka_unit_test(icmp_of_the_other_family_is_refused),
+	    cmocka_unit_test(queries_carry_their_identifier),
+	    cmocka_unit_test(the_packet_inside_an_error_is_read),
+	    cmocka_unit_test(what_an_error_does_not_tell_is_not_known),
+	    cmocka_unit_test(failure_leaves_the_packet_untouched),
+	    cmocka_unit_test(every_prefix_is_refused_or_read_without_a_crash),
+	    cmocka_unit_test(every_flipped_bit_is_refused_or_read_without_a_crash),
+	    cmocka_unit_test(every_reason_has_a_name_and_a_sentence),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

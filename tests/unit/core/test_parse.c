@@ -70,6 +70,17 @@ static void settings_are_taken_over(void **state) {
 	ruleset_free(ruleset);
 }
 
+static void mark_masks_are_four_adjoining_bits_at_least(void **state) {
+	static const char *const good[] = {"mark 0xf\n", "mark 0x1f0\n", "mark 0xffffffff\n"};
+	static const char *const bad[] = {"mark 0x0\n", "mark 0x7\n", "mark 0xf0f0\n", "mark 0x80000000\n"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		ruleset_free(must_load(good[i]));
+	for (size_t i = 0; i < 4; i++)
+		free(must_fail(bad[i]));
+}
+
 static void essentials_stand_around_the_rules(void **state) {
 	struct ruleset *ruleset = must_load("drop in icmpv6 echo-request\n");
 	size_t user = (size_t)(user_rule(ruleset, 0) - ruleset->rules);
@@ -455,6 +466,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_empty_file_has_the_defaults),
 	    cmocka_unit_test(settings_are_taken_over),
+	    cmocka_unit_test(mark_masks_are_four_adjoining_bits_at_least),
 	    cmocka_unit_test(essentials_stand_around_the_rules),
 	    cmocka_unit_test(essentials_off_works_from_any_line),
 	    cmocka_unit_test(services_mean_every_protocol_they_have),

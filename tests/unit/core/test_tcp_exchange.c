@@ -106,8 +106,8 @@ static void watch(struct exchange *exchange, const struct tcp_segment *segment, 
 	enum reason reason = tcp_step(&exchange->state, &exchange->track, segment, side);
 	if (reason && !is_stale(exchange, segment, side))
 		fail_msg("run %u, segment %u, %s: side %d flags %#x seq %u ack %u length %u window %u: %s",
-		         exchange->run, number, tcp_state_name(before), side, segment->flags, segment->seq,
-		         segment->ack, segment->length, segment->window, reason_name(reason));
+			 exchange->run, number, tcp_state_name(before), side, segment->flags, segment->seq,
+			 segment->ack, segment->length, segment->window, reason_name(reason));
 }
 
 static void transmit(struct exchange *exchange, const struct tcp_segment *segment, enum side side) {
@@ -134,16 +134,16 @@ static void emit(struct exchange *exchange, enum side side, uint64_t from, uint6
 	const struct host *peer = &exchange->hosts[!side];
 	bool syn = from == 0 && to > 0, fin = to == host->length + 2;
 	/* The option answers only an option. */
-	bool scales = syn && host->scale != TCP_NO_SCALE &&
-	              (host->received == 0 || host->peer_scale != TCP_NO_SCALE);
+	bool scales =
+	    syn && host->scale != TCP_NO_SCALE && (host->received == 0 || host->peer_scale != TCP_NO_SCALE);
 	struct tcp_segment segment = {
-		.seq = host->isn + (uint32_t)from,
-		.ack = host->received ? peer->isn + (uint32_t)host->received : 0,
-		.length = (uint32_t)(to - from) - syn - fin,
-		.window = (uint16_t)window_to_advertise(host, syn),
-		.flags = (uint8_t)((syn ? TCP_SYN : 0) | (fin ? TCP_FIN : 0) | (host->received ? TCP_ACK : 0)),
-		.scale = scales ? host->scale : TCP_NO_SCALE,
-		.scale_permitted = scales,
+	    .seq = host->isn + (uint32_t)from,
+	    .ack = host->received ? peer->isn + (uint32_t)host->received : 0,
+	    .length = (uint32_t)(to - from) - syn - fin,
+	    .window = (uint16_t)window_to_advertise(host, syn),
+	    .flags = (uint8_t)((syn ? TCP_SYN : 0) | (fin ? TCP_FIN : 0) | (host->received ? TCP_ACK : 0)),
+	    .scale = scales ? host->scale : TCP_NO_SCALE,
+	    .scale_permitted = scales,
 	};
 	host->owes_ack = false;
 	bool scaled = !syn && host->scale != TCP_NO_SCALE && host->peer_scale != TCP_NO_SCALE;
@@ -183,8 +183,8 @@ static void receive_ack(struct host *host, const struct tcp_segment *segment) {
 	uint64_t ack = host->una + (int32_t)(segment->ack - (host->isn + (uint32_t)host->una));
 	if (ack < host->una || ack > host->highest)
 		return;
-	bool scaled = !(segment->flags & TCP_SYN) && host->scale != TCP_NO_SCALE &&
-	              host->peer_scale != TCP_NO_SCALE;
+	bool scaled =
+	    !(segment->flags & TCP_SYN) && host->scale != TCP_NO_SCALE && host->peer_scale != TCP_NO_SCALE;
 	if (ack > host->una)
 		host->quiet = 0;
 	host->una = ack;
@@ -220,7 +220,7 @@ static void deliver(struct exchange *exchange) {
 		}
 		struct flying arrived = exchange->flying[i];
 		memmove(&exchange->flying[i], &exchange->flying[i + 1],
-		        (exchange->count - i - 1) * sizeof *exchange->flying);
+			(exchange->count - i - 1) * sizeof *exchange->flying);
 		exchange->count--;
 		receive(exchange, &arrived);
 	}
@@ -262,7 +262,8 @@ static void repeat(struct exchange *exchange, enum side side) {
 	} else if (host->next < host->length + 2 && host->next >= host->right) {
 		/* A probe of the closed window, as BSD and as Linux send it. */
 		bool byte = host->next < host->length + 1 && chance(exchange, 50);
-		emit(exchange, side, byte ? host->next : host->next - 1, byte ? host->next + 1 : host->next - 1);
+		emit(exchange, side, byte ? host->next : host->next - 1,
+		     byte ? host->next + 1 : host->next - 1);
 		host->next += byte;
 	} else if (has_shaken_hands(host) && chance(exchange, 30)) {
 		emit(exchange, side, host->next - 1, host->next - 1); /* a keep-alive */
@@ -363,9 +364,9 @@ static void nothing_honest_is_dropped_after_packets_passed_unseen(void **state) 
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_honest_is_dropped),
-		cmocka_unit_test(nothing_honest_is_dropped_after_a_mid_stream_pickup),
-		cmocka_unit_test(nothing_honest_is_dropped_after_packets_passed_unseen),
+	    cmocka_unit_test(nothing_honest_is_dropped),
+	    cmocka_unit_test(nothing_honest_is_dropped_after_a_mid_stream_pickup),
+	    cmocka_unit_test(nothing_honest_is_dropped_after_packets_passed_unseen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,15 +145,15 @@ static void every_state_and_timeout_has_a_name_of_its_own(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(only_a_pure_syn_opens_tcp),
-		cmocka_unit_test(queries_open_and_answers_do_not),
-		cmocka_unit_test(every_other_packet_opens),
-		cmocka_unit_test(the_other_side_s_packet_is_the_reply),
-		cmocka_unit_test(timeouts_are_what_the_rfcs_ask_for),
-		cmocka_unit_test(tcp_timeouts_stand_in_the_order_of_the_states),
-		cmocka_unit_test(only_an_established_connection_is_safe_from_eviction),
-		cmocka_unit_test(repeated_openings_renew_nothing),
-		cmocka_unit_test(every_state_and_timeout_has_a_name_of_its_own),
+	    cmocka_unit_test(only_a_pure_syn_opens_tcp),
+	    cmocka_unit_test(queries_open_and_answers_do_not),
+	    cmocka_unit_test(every_other_packet_opens),
+	    cmocka_unit_test(the_other_side_s_packet_is_the_reply),
+	    cmocka_unit_test(timeouts_are_what_the_rfcs_ask_for),
+	    cmocka_unit_test(tcp_timeouts_stand_in_the_order_of_the_states),
+	    cmocka_unit_test(only_an_established_connection_is_safe_from_eviction),
+	    cmocka_unit_test(repeated_openings_renew_nothing),
+	    cmocka_unit_test(every_state_and_timeout_has_a_name_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,6 +237,7 @@ class Transfer:
                     got += more
                 need(got == block, "bytes came back changed")
                 self.rounds += 1
+                time.sleep(0.01)  # it is to be noticed when it stops, not to fill the machine
         except (OSError, Failed) as problem:
             self.error = repr(problem)
 
