@@ -48,12 +48,10 @@ static const struct base_chain queue_chains[] = {
     {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE},
 };
 
-static const char *const lasting_chains[] = {CHAIN_ASK, CHAIN_REJECT, "in_new",
-					     "out_new", "in_guard",   "out_guard"};
+static const char *const lasting_chains[] = {CHAIN_ASK, CHAIN_REJECT, "in_guard", "out_guard"};
 
-static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   "default_in",
-					       "default_out",    "guard_in_pass", "guard_in_drop",
-					       "guard_out_pass", "guard_out_drop"};
+static const char *const lasting_counters[] = {"forwarded",     "bogus_flags",    "guard_in_pass",
+					       "guard_in_drop", "guard_out_pass", "guard_out_drop"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -101,11 +99,21 @@ static void finish_essential(struct compiler *compiler, struct nftnl_rule *rule,
 	expr_verdict(rule, NF_ACCEPT);
 }
 
-/* The essentials that stand before the file's own rules. */
+/* Of the essentials, those that stand before the file's own rules and open nothing: an answer to a
+ * query must find a connection. */
+static bool kernel_accepts(const struct ruleset *ruleset, uint32_t index) {
+	const struct rule *rule = &ruleset->rules[index];
+
+	for (size_t i = 0; i < rule->what.count; i++)
+		if (icmp_is_query(rule->what.matches[i].protocol, (uint8_t)rule->what.matches[i].ports.lo))
+			return false;
+	return rule->essential;
+}
+
 static void put_essentials(struct compiler *compiler, const char *chain, enum direction direction) {
 	const struct ruleset *ruleset = compiler->ruleset;
 
-	for (uint32_t i = 0; i < ruleset->count && ruleset->rules[i].essential; i++) {
+	for (uint32_t i = 0; i < ruleset->count && kernel_accepts(ruleset, i); i++) {
 		char name[24];
 
 		if (ruleset->rules[i].direction != direction)
@@ -119,50 +127,24 @@ static void put_essentials(struct compiler *compiler, const char *chain, enum di
 
 /* Flag sets that no TCP sends: scans and noise. */
 static void put_bogus_flags(struct compiler *compiler, const char *chain) {
-	static const uint8_t sane[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
-				       TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK};
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-	uint32_t id = next_set_id(compiler);
 
-	put_flag_set(compiler->batch, id, sane, COUNT(sane));
 	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_kind_not_in(rule, ANONYMOUS_NAME, id);
+	expr_tcp_kind_not_in(rule, KIND_SET);
 	expr_counter(rule, "bogus_flags");
 	expr_verdict(rule, NF_DROP);
 	rule_finish(compiler, rule);
 }
 
 /* A pure SYN opens a connection and can be settled by port; all else may belong to one. */
-static void put_new_or_ask(struct compiler *compiler, const char *chain, const char *chain_new) {
+static void put_new_or_ask(struct compiler *compiler, const char *chain, enum direction direction) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 	expr_protocol(rule, PROTOCOL_TCP);
 	expr_tcp_kind(rule, true, TCP_SYN);
-	finish_goto(compiler, rule, chain_new);
+	expr_port_map(rule, port_map_name(direction));
+	rule_finish(compiler, rule);
 	finish_goto(compiler, rule_start(NFPROTO_INET, chain), CHAIN_ASK);
-}
-
-static void put_default(struct compiler *compiler, const char *chain, enum direction direction,
-			const char *counter, const char *pass_counter) {
-	enum action action = compiler->ruleset->defaults[direction];
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-	char comment[64];
-
-	snprintf(comment, sizeof(comment), "default %s %s", direction_name(direction), action_name(action));
-	rule_comment(rule, comment);
-	if (action == ACTION_ALLOW && pass_counter) {
-		expr_counter(rule, pass_counter);
-		finish_accept(compiler, rule);
-	} else if (action == ACTION_ALLOW) {
-		finish_goto(compiler, rule, CHAIN_ASK);
-	} else if (action == ACTION_REJECT) {
-		expr_counter(rule, counter);
-		finish_goto(compiler, rule, CHAIN_REJECT);
-	} else {
-		expr_counter(rule, counter);
-		expr_verdict(rule, NF_DROP);
-		rule_finish(compiler, rule);
-	}
 }
 
 static void put_in_dispatch(struct compiler *compiler) {
@@ -175,9 +157,7 @@ static void put_in_dispatch(struct compiler *compiler) {
 	rule_comment(forwarded, "not for this host");
 	finish_accept(compiler, forwarded);
 	put_bogus_flags(compiler, "in_dispatch");
-	put_new_or_ask(compiler, "in_dispatch", "in_new");
-	put_ports(compiler, DIRECTION_IN);
-	put_default(compiler, "in_new", DIRECTION_IN, "default_in", NULL);
+	put_new_or_ask(compiler, "in_dispatch", DIRECTION_IN);
 }
 
 static void put_out_dispatch(struct compiler *compiler) {
@@ -190,9 +170,7 @@ static void put_out_dispatch(struct compiler *compiler) {
 	rule_finish(compiler, seen);
 	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_dispatch");
-	put_new_or_ask(compiler, "out_dispatch", "out_new");
-	put_ports(compiler, DIRECTION_OUT);
-	put_default(compiler, "out_new", DIRECTION_OUT, "default_out", NULL);
+	put_new_or_ask(compiler, "out_dispatch", DIRECTION_OUT);
 }
 
 static void put_ask_and_reject(struct compiler *compiler) {
@@ -300,21 +278,31 @@ static void put_guard_continuations(struct compiler *compiler, const char *chain
 	}
 }
 
+static void put_guard_default(struct compiler *compiler, const char *chain, enum direction direction) {
+	enum action action = compiler->ruleset->defaults[direction];
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	char comment[64];
+
+	snprintf(comment, sizeof(comment), "default %s %s", direction_name(direction), action_name(action));
+	rule_comment(rule, comment);
+	finish_guard(compiler, rule, &(struct rule){.direction = direction, .action = action});
+	rule_finish(compiler, rule);
+}
+
 /* The static policy: every rule of the file, in order. */
 static void put_guard(struct compiler *compiler, enum direction direction) {
 	const struct ruleset *ruleset = compiler->ruleset;
 	bool in = direction == DIRECTION_IN;
 	const char *chain = in ? "in_guard" : "out_guard";
-	size_t i = 0;
+	uint32_t i = 0;
 
 	put_guard_continuations(compiler, chain, in ? "guard_in_pass" : "guard_out_pass");
-	while (i < ruleset->count && ruleset->rules[i].essential)
+	while (i < ruleset->count && kernel_accepts(ruleset, i))
 		i++; /* settled in the dispatch */
 	for (; i < ruleset->count; i++)
 		if (ruleset->rules[i].direction == direction)
 			put_rule(compiler, chain, &ruleset->rules[i], finish_guard);
-	put_default(compiler, chain, direction, in ? "guard_in_drop" : "guard_out_drop",
-		    in ? "guard_in_pass" : "guard_out_pass");
+	put_guard_default(compiler, chain, direction);
 }
 
 /* Behind address translation: what leaves with an address of this host and was not judged at
@@ -348,21 +336,46 @@ static void put_base_chains(struct batch *batch, uint16_t family, const struct b
 		put_chain_message(batch, NFT_MSG_NEWCHAIN, family, chains[i].name, &chains[i]);
 }
 
-static void put_named_sets(struct compiler *compiler) {
-	static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+static bool names_have(const struct names *names, const char *name) {
+	for (size_t i = 0; i < names->count; i++)
+		if (strcmp(names->items[i], name) == 0)
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < compiler->ruleset->set_count; i++) {
-		const struct set *set = compiler->ruleset->sets[i];
+static void put_named_set_of(struct compiler *compiler, const struct set *set, enum family family) {
+	char name[80];
 
-		for (size_t f = 0; f < COUNT(families); f++) {
-			char name[80];
-
-			set_name(set, families[f], name);
-			put_addr_set(compiler->batch, name, next_set_id(compiler), families[f], set->ranges,
-				     set->count);
-			names_add(&compiler->made->sets, name);
-		}
+	set_name(set, family, name);
+	names_add(&compiler->made->sets, name);
+	if (!compiler->old || !names_have(&compiler->old->sets, name)) {
+		put_addr_set(compiler->batch, name, next_set_id(compiler), family, set->ranges, set->count);
+		return;
 	}
+	put_set_flush(compiler->batch, name);
+	put_addr_elements(compiler->batch, name, family, set->ranges, set->count);
+}
+
+/* A set that stays is filled anew in place, so that a look-up never finds it empty. */
+static void put_named_sets(struct compiler *compiler) {
+	const struct ruleset *ruleset = compiler->ruleset;
+
+	for (size_t i = 0; i < ruleset->set_count; i++) {
+		put_named_set_of(compiler, ruleset->sets[i], FAMILY_IPV4);
+		put_named_set_of(compiler, ruleset->sets[i], FAMILY_IPV6);
+	}
+	for (size_t i = 0; compiler->old && i < compiler->old->sets.count; i++)
+		if (!names_have(&compiler->made->sets, compiler->old->sets.items[i]))
+			put_set_deletion(compiler->batch, compiler->old->sets.items[i]);
+}
+
+static void put_lasting(struct compiler *compiler) {
+	for (size_t i = 0; i < COUNT(lasting_counters); i++)
+		put_counter(compiler, lasting_counters[i]);
+	for (size_t i = 0; i < COUNT(lasting_chains); i++)
+		put_chain(compiler, lasting_chains[i]);
+	if (!compiler->old)
+		put_kind_set(compiler->batch, next_set_id(compiler));
 }
 
 static void put_tables(struct compiler *compiler) {
@@ -387,27 +400,19 @@ static void put_flush(struct batch *batch, uint16_t family) {
 	batch_commit(batch, message);
 }
 
-/* Rules first, since they hold sets, chains and counters; a map holds chains. Base chains,
- * lasting chains and lasting counters stay. */
-static void put_deletions(struct compiler *compiler, const struct inventory *old) {
+/* Rules first, since they hold counters and sets. Chains, lasting counters, and sets that the
+ * new ruleset has too stay. */
+static void put_deletions(struct compiler *compiler) {
 	struct batch *batch = compiler->batch;
+	const struct names *counters = &compiler->old->counters;
 
 	put_flush(batch, NFPROTO_INET);
 	if (compiler->options->dispatch == DISPATCH_XTABLES) {
 		put_flush(batch, NFPROTO_IPV4);
 		put_flush(batch, NFPROTO_IPV6);
 	}
-	for (size_t i = 0; i < old->sets.count; i++) {
-		struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELSET, NFPROTO_INET, 0);
-
-		mnl_attr_put_strz(message, NFTA_SET_TABLE, TABLE_NAME);
-		mnl_attr_put_strz(message, NFTA_SET_NAME, old->sets.items[i]);
-		batch_commit(batch, message);
-	}
-	for (size_t i = 0; i < old->chains.count; i++)
-		put_chain_message(batch, NFT_MSG_DELCHAIN, NFPROTO_INET, old->chains.items[i], NULL);
-	for (size_t i = 0; i < old->counters.count; i++)
-		put_counter_message(batch, NFT_MSG_DELOBJ, old->counters.items[i]);
+	for (size_t i = 0; i < counters->count; i++)
+		put_counter_message(batch, NFT_MSG_DELOBJ, counters->items[i]);
 }
 
 static void remove_table(struct batch *batch, uint16_t family) {
@@ -425,11 +430,10 @@ static void put_removal(struct batch *batch, enum dispatch dispatch) {
 }
 
 static void put_everything(struct compiler *compiler) {
-	for (size_t i = 0; i < COUNT(lasting_counters); i++)
-		put_counter(compiler, lasting_counters[i]);
-	for (size_t i = 0; i < COUNT(lasting_chains); i++)
-		put_chain(compiler, lasting_chains[i]);
+	put_lasting(compiler);
 	put_named_sets(compiler);
+	put_ports(compiler, DIRECTION_IN, compiler->old != NULL);
+	put_ports(compiler, DIRECTION_OUT, compiler->old != NULL);
 	put_ask_and_reject(compiler);
 	put_reassembly(compiler);
 	put_in_dispatch(compiler);
@@ -450,6 +454,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	    .ruleset = ruleset,
 	    .options = options,
 	    .marks = marks_of(ruleset->settings.mark_mask),
+	    .old = old,
 	    .made = made,
 	};
 
@@ -458,7 +463,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		put_removal(batch, options->dispatch);
 	put_tables(&compiler);
 	if (old)
-		put_deletions(&compiler, old);
+		put_deletions(&compiler);
 	put_everything(&compiler);
 	batch_end(batch);
 }

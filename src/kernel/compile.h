@@ -18,8 +18,14 @@ struct names {
 	size_t count, room;
 };
 struct inventory {
-	struct names chains, sets, counters;
+	struct names sets, counters;
+	/* By direction, PORTS each: at the first port of every range of the port map the rule that settles
+	 * it, OWNER_DEFAULT or OWNER_ASK. */
+	uint32_t *port_owners[2];
 };
+enum { PORTS = 65536 };
+#define OWNER_DEFAULT UINT32_MAX
+#define OWNER_ASK     (UINT32_MAX - 1)
 void inventory_free(struct inventory *inventory);
 
 struct compile_options {
@@ -33,7 +39,8 @@ struct compiler {
 	const struct ruleset *ruleset;
 	const struct compile_options *options;
 	struct marks marks;
-	uint32_t sets; /* ids given so far */
+	uint32_t sets;               /* ids given so far */
+	const struct inventory *old; /* NULL: nothing stands */
 	struct inventory *made;
 };
 
@@ -64,8 +71,11 @@ void put_counter_message(struct batch *batch, uint16_t type, const char *name);
 struct nftnl_rule *rule_start(uint16_t family, const char *chain);
 /* Appends the rule to its chain and frees it. */
 void rule_finish(struct compiler *compiler, struct nftnl_rule *rule);
+enum { PLACE_COMMENT = 128 };
+/* "FILE:LINE" */
+void place_text(const struct place *place, char text[PLACE_COMMENT]);
 void place_comment(struct nftnl_rule *rule, const struct place *place);
-/* "rule_7": the counter of rules[7], and its chain where it has one. */
+/* "rule_7": the counter of rules[7]. */
 void rule_object_name(uint32_t index, char name[24]);
 uint32_t next_set_id(struct compiler *compiler);
 void put_counter(struct compiler *compiler, const char *name);
@@ -79,9 +89,9 @@ void put_rule(struct compiler *compiler, const char *chain, const struct rule *r
 /* The kernel's name of a named set. */
 void set_name(const struct set *set, enum family family, char name[80]);
 
-/* ports.c: the verdict map of one direction, and a chain for every rule that the kernel can settle by
- * itself. */
-void put_ports(struct compiler *compiler, enum direction direction);
+/* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
+void put_ports(struct compiler *compiler, enum direction direction, bool standing);
+const char *port_map_name(enum direction direction);
 
 #define CHAIN_ASK    "ask"
 #define CHAIN_REJECT "reject"

@@ -81,7 +81,8 @@ static struct nftnl_expr *lookup(struct nftnl_rule *rule, const char *set, uint3
 
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, set_id);
+	if (set_id != 0)
+		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_SET_ID, set_id);
 	if (!equal)
 		nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 	return expr;
@@ -207,14 +208,14 @@ void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags) {
 	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &flags, 1);
 }
 
-void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set_id) {
+void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set) {
 	load_tcp_kind(rule);
-	lookup(rule, set, set_id, false);
+	lookup(rule, set, 0, false);
 }
 
-void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id) {
+void expr_port_map(struct nftnl_rule *rule, const char *map) {
 	load_port(rule, END_DESTINATION);
-	nftnl_expr_set_u32(lookup(rule, map, map_id, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(lookup(rule, map, 0, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 }
 
 void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type) {
@@ -326,13 +327,10 @@ void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last) 
 }
 
 void rule_comment(struct nftnl_rule *rule, const char *text) {
-	size_t length = strlen(text);
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(COMMENT_MAX + 2);
 
 	if (!buffer)
 		abort();
-	if (length > COMMENT_MAX - 1)
-		text += length - (COMMENT_MAX - 1);
 	nftnl_udata_put_strz(buffer, NFTNL_UDATA_RULE_COMMENT, text);
 	nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer),
 			    nftnl_udata_buf_len(buffer));

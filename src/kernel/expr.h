@@ -30,7 +30,8 @@ void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equa
 void expr_has_input(struct nftnl_rule *rule, bool present);
 /* th sport|dport LO-HI; the protocol was checked before */
 void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
-/* th sport|dport @set, ip saddr|daddr [!=] @set, icmp type @set */
+/* Sets of set_id 0 are found by their name alone.
+ * th sport|dport @set, ip saddr|daddr [!=] @set, icmp type @set */
 void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id);
 void expr_addr(struct nftnl_rule *rule, enum end end, const struct addr_range *range);
 void expr_addr_in(struct nftnl_rule *rule, enum family family, enum end end, bool equal, const char *set,
@@ -41,9 +42,9 @@ void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id
 /* tcp flags & TCP_KIND == (or !=) flags */
 void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags);
 /* tcp flags & TCP_KIND != @set */
-void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set, uint32_t set_id);
+void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set);
 /* th dport vmap @map; the protocol was checked before */
-void expr_port_map(struct nftnl_rule *rule, const char *map, uint32_t map_id);
+void expr_port_map(struct nftnl_rule *rule, const char *map);
 /* fib daddr|saddr type == (or !=) an RTN_ value */
 void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type);
 /* meta mark & mask == (or !=) value */
@@ -66,7 +67,7 @@ void expr_queue(struct nftnl_rule *rule, uint16_t first, uint16_t last);
 /* The xtables target for the same; only in tables of family ip and ip6. */
 void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last);
 
-/* comment "TEXT"; longer than 127 bytes: the front is cut, since the line number stands at the end. */
+/* comment "TEXT", at most 127 bytes. */
 void rule_comment(struct nftnl_rule *rule, const char *text);
 
 #endif

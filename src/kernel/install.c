@@ -4,11 +4,8 @@
  */
 #include "sallyport/kernel/install.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
-#include <libnftnl/object.h>
-#include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -16,6 +13,7 @@
 #include <string.h>
 
 #include "compile.h"
+#include "counters.h"
 #include "expr.h"
 #include "sets.h"
 
@@ -27,6 +25,7 @@ struct install {
 	struct compile_options options;
 	bool standing; /* `inventory` is what stands in the kernel */
 	struct inventory inventory;
+	struct tally defaults[2]; /* counted by elements that reloads have replaced */
 };
 
 const char *dispatch_name(enum dispatch dispatch) {
@@ -145,9 +144,12 @@ static bool table_stands(struct install *install) {
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, struct error *err) {
 	struct inventory made = {0};
 	struct batch batch;
+	struct error uncounted;
 	int code;
 	bool done;
 
+	if (install->standing)
+		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			&made);
 	done = batch_send(&batch, install->socket, &code, err);
@@ -178,43 +180,11 @@ bool install_remove(struct install *install, struct error *err) {
 	return done;
 }
 
-/* ---- counters ---- */
-
-struct counter_walk {
-	struct kernel_counter *counters;
-	size_t count, max;
-};
-
-static int read_counter(const struct nlmsghdr *message, void *context) {
-	struct counter_walk *walk = context;
-	struct nftnl_obj *object = nftnl_obj_alloc();
-	const char *name;
-
-	if (!object)
-		return MNL_CB_ERROR;
-	if (walk->count < walk->max && nftnl_obj_nlmsg_parse(message, object) == 0 &&
-	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
-	    (name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME)) != NULL) {
-		struct kernel_counter *counter = &walk->counters[walk->count++];
-
-		strncpy(counter->name, name, sizeof(counter->name) - 1);
-		counter->name[sizeof(counter->name) - 1] = '\0';
-		counter->packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
-		counter->bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES);
-	}
-	nftnl_obj_free(object);
-	return MNL_CB_OK;
-}
-
 int install_counters(struct install *install, struct kernel_counter *counters, size_t max,
 		     struct error *err) {
-	char buffer[1024];
-	struct counter_walk walk = {counters, 0, max};
-	struct nlmsghdr *request = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETOBJ, NFPROTO_INET, NLM_F_DUMP, 1);
+	struct tally defaults[2] = {install->defaults[0], install->defaults[1]};
 
-	mnl_attr_put_strz(request, NFTA_OBJ_TABLE, TABLE_NAME);
-	mnl_attr_put_u32(request, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-	return nft_dump(install->socket, request, read_counter, &walk, err) ? (int)walk.count : -1;
+	return counters_read(install->socket, &install->inventory, defaults, counters, max, err);
 }
 
 /* ---- watching ---- */

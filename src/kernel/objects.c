@@ -38,9 +38,11 @@ static void names_free(struct names *names) {
 }
 
 void inventory_free(struct inventory *inventory) {
-	names_free(&inventory->chains);
 	names_free(&inventory->sets);
 	names_free(&inventory->counters);
+	free(inventory->port_owners[0]);
+	free(inventory->port_owners[1]);
+	*inventory = (struct inventory){0};
 }
 
 void rule_object_name(uint32_t index, char name[24]) {
@@ -120,9 +122,18 @@ void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
 	nftnl_rule_free(rule);
 }
 
-void place_comment(struct nftnl_rule *rule, const struct place *place) {
-	char text[4200];
+/* The line number stands at the end, so a path that is too long loses its front. */
+void place_text(const struct place *place, char text[PLACE_COMMENT]) {
+	char line[16];
+	size_t room = PLACE_COMMENT - 1 - (size_t)snprintf(line, sizeof(line), ":%u", place->line);
+	size_t length = strlen(place->file);
 
-	snprintf(text, sizeof(text), "%s:%u", place->file, place->line);
+	snprintf(text, PLACE_COMMENT, "%s%s", place->file + (length > room ? length - room : 0), line);
+}
+
+void place_comment(struct nftnl_rule *rule, const struct place *place) {
+	char text[PLACE_COMMENT];
+
+	place_text(place, text);
 	rule_comment(rule, text);
 }

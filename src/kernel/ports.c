@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Which new TCP connections the kernel settles alone: for each port the first rule
- * that can match it. Is that one unconditional and refuses, the port goes to a chain
- * of that rule; does nobody speak of the port, the default decides; everything else asks
+ * that can match it. Is that one unconditional and refuses, the port's element in the map refuses too, and
+ * counts for it; does nobody speak of the port, the default decides; everything else asks
  * the daemon. One lookup, however long the file is.
  */
-#include <linux/netfilter.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +12,8 @@
 #include "expr.h"
 #include "sets.h"
 
-enum { PORTS = 65536 };
 /* What stands for a port beside a rule's index. */
-static const uint32_t NOBODY = UINT32_MAX, ASK = UINT32_MAX - 1;
+static const uint32_t NOBODY = OWNER_DEFAULT, ASK = OWNER_ASK;
 
 struct painting {
 	uint32_t owner[PORTS];
@@ -81,90 +78,62 @@ static void paint_rules(struct painting *painting, const struct ruleset *ruleset
 	}
 }
 
-/* chain rule_7 { counter name "rule_7" drop comment "FILE:LINE" } */
-static void put_rule_chain(struct compiler *compiler, uint32_t index) {
-	const struct rule *rule = &compiler->ruleset->rules[index];
-	struct nftnl_rule *last;
-	char name[24];
+static struct port_target target_of(const struct compiler *compiler, enum direction direction,
+				    uint32_t owner) {
+	static const char *const comments[2][3] = {{NULL, "default in drop", "default in reject"},
+						   {NULL, "default out drop", "default out reject"}};
+	static const enum settlement of_action[] = {
+	    [ACTION_ALLOW] = SETTLE_ASK, [ACTION_DROP] = SETTLE_DROP, [ACTION_REJECT] = SETTLE_REJECT};
+	const struct ruleset *ruleset = compiler->ruleset;
+	struct port_target target = {.settlement = SETTLE_ASK};
 
-	rule_object_name(index, name);
-	put_counter(compiler, name);
-	put_chain(compiler, name);
-	names_add(&compiler->made->counters, name);
-	names_add(&compiler->made->chains, name);
-	last = rule_start(NFPROTO_INET, name);
-	expr_counter(last, name);
-	if (rule->action == ACTION_DROP)
-		expr_verdict(last, NF_DROP);
-	else
-		expr_goto(last, CHAIN_REJECT);
-	place_comment(last, &rule->place);
-	rule_finish(compiler, last);
-}
-
-static int compare_indexes(const void *left, const void *right) {
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-
-	return (a > b) - (a < b);
-}
-
-/* Every rule that owns a port gets its chain, once. */
-static void put_rule_chains(struct compiler *compiler, const struct painting *painting) {
-	uint32_t *owners = malloc(sizeof(painting->owner));
-	size_t count = 0;
-
-	if (!owners)
-		abort();
-	for (uint32_t port = 0; port < PORTS; port++)
-		if (painting->owner[port] != NOBODY && painting->owner[port] != ASK)
-			owners[count++] = painting->owner[port];
-	qsort(owners, count, sizeof(*owners), compare_indexes);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || owners[i] != owners[i - 1])
-			put_rule_chain(compiler, owners[i]);
-	free(owners);
-}
-
-static struct port_target target_of(uint32_t owner, uint32_t lo, uint32_t hi) {
-	struct port_target target = {.ports = {(uint16_t)lo, (uint16_t)hi}};
-
-	if (owner == ASK)
-		snprintf(target.chain, sizeof(target.chain), "%s", CHAIN_ASK);
-	else
-		rule_object_name(owner, target.chain);
+	if (owner == NOBODY) {
+		target.settlement = of_action[ruleset->defaults[direction]];
+		target.comment = comments[direction][target.settlement];
+	} else if (owner != ASK) {
+		target.settlement = of_action[ruleset->rules[owner].action];
+		target.place = &ruleset->rules[owner].place;
+	}
 	return target;
 }
 
-/* Runs of ports with one owner. */
-static size_t collect_targets(const struct painting *painting, struct port_target *targets) {
+/* Runs of ports with one owner; together they are all ports, so that whatever a packet meets during
+ * a reload, one look-up settles it. */
+static size_t collect_targets(const struct compiler *compiler, enum direction direction,
+			      const struct painting *painting, struct port_target *targets,
+			      uint32_t *owners) {
 	size_t count = 0;
 
 	for (uint32_t lo = 0, hi; lo < PORTS; lo = hi + 1) {
 		for (hi = lo; hi + 1 < PORTS && painting->owner[hi + 1] == painting->owner[lo]; hi++)
 			;
-		if (painting->owner[lo] != NOBODY)
-			targets[count++] = target_of(painting->owner[lo], lo, hi);
+		owners[lo] = painting->owner[lo];
+		targets[count] = target_of(compiler, direction, painting->owner[lo]);
+		targets[count++].ports = (struct port_range){(uint16_t)lo, (uint16_t)hi};
 	}
 	return count;
 }
 
-void put_ports(struct compiler *compiler, enum direction direction) {
-	const char *map = direction == DIRECTION_IN ? "ports_in" : "ports_out";
+void put_ports(struct compiler *compiler, enum direction direction, bool standing) {
+	const char *map = port_map_name(direction);
 	struct painting *painting = malloc(sizeof(*painting));
 	struct port_target *targets = malloc(PORTS * sizeof(*targets));
-	uint32_t id = next_set_id(compiler);
-	struct nftnl_rule *rule;
+	uint32_t *owners = malloc(PORTS * sizeof(*owners));
 
-	if (!painting || !targets)
+	if (!painting || !targets || !owners)
 		abort();
 	paint_rules(painting, compiler->ruleset, direction);
-	put_rule_chains(compiler, painting);
-	put_port_map(compiler->batch, map, id, targets, collect_targets(painting, targets));
-	names_add(&compiler->made->sets, map);
+	if (standing)
+		put_set_flush(compiler->batch, map);
+	else
+		put_port_map(compiler->batch, map, next_set_id(compiler));
+	put_port_targets(compiler->batch, map, targets,
+			 collect_targets(compiler, direction, painting, targets, owners));
+	compiler->made->port_owners[direction] = owners;
 	free(targets);
 	free(painting);
+}
 
-	rule = rule_start(NFPROTO_INET, direction == DIRECTION_IN ? "in_new" : "out_new");
-	expr_port_map(rule, map, id);
-	rule_finish(compiler, rule);
+const char *port_map_name(enum direction direction) {
+	return direction == DIRECTION_IN ? "ports_in" : "ports_out";
 }

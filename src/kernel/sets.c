@@ -6,11 +6,16 @@
 #include "sets.h"
 
 #include <arpa/inet.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/set.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "compile.h"
 
 /* A netlink attribute is at most 64 KiB, so a list of elements is cut here. */
 enum { ELEMENTS_MAX = 60000 };
@@ -27,7 +32,8 @@ static void elements_start(struct elements *elements) {
 	elements->message = batch_message(elements->batch, NFT_MSG_NEWSETELEM, NFPROTO_INET, NLM_F_CREATE);
 	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_SET, elements->set);
-	mnl_attr_put_u32(elements->message, NFTA_SET_ELEM_LIST_SET_ID, htonl(elements->id));
+	if (elements->id != 0)
+		mnl_attr_put_u32(elements->message, NFTA_SET_ELEM_LIST_SET_ID, htonl(elements->id));
 	elements->list = mnl_attr_nest_start(elements->message, NFTA_SET_ELEM_LIST_ELEMENTS);
 }
 
@@ -106,18 +112,31 @@ static void put_set(struct batch *batch, struct nftnl_set *set) {
 	nftnl_set_free(set);
 }
 
-void put_addr_set(struct batch *batch, const char *name, uint32_t id, enum family family,
-		  const struct addr_range *ranges, size_t count) {
+static void put_ranges(struct elements *elements, enum family family, const struct addr_range *ranges,
+		       size_t count) {
 	size_t length = family == FAMILY_IPV4 ? 4 : 16;
-	struct elements elements = {.batch = batch, .set = name, .id = id};
 
-	put_set(batch, new_set(name, id, family == FAMILY_IPV4 ? SET_IPV4 : SET_IPV6, (uint32_t)length,
-			       NFT_SET_INTERVAL));
 	for (size_t i = 0; i < count; i++)
 		if (addr_family(&ranges[i].lo) == family)
-			put_interval(&elements, ranges[i].lo.bytes + 16 - length,
+			put_interval(elements, ranges[i].lo.bytes + 16 - length,
 				     ranges[i].hi.bytes + 16 - length, length);
-	elements_finish(&elements);
+	elements_finish(elements);
+}
+
+void put_addr_elements(struct batch *batch, const char *name, enum family family,
+		       const struct addr_range *ranges, size_t count) {
+	struct elements elements = {.batch = batch, .set = name};
+
+	put_ranges(&elements, family, ranges, count);
+}
+
+void put_addr_set(struct batch *batch, const char *name, uint32_t id, enum family family,
+		  const struct addr_range *ranges, size_t count) {
+	bool four = family == FAMILY_IPV4;
+	struct elements elements = {.batch = batch, .set = name, .id = id};
+
+	put_set(batch, new_set(name, id, four ? SET_IPV4 : SET_IPV6, four ? 4 : 16, NFT_SET_INTERVAL));
+	put_ranges(&elements, family, ranges, count);
 }
 
 void put_port_set(struct batch *batch, uint32_t id, const struct port_range *ranges, size_t count) {
@@ -144,23 +163,63 @@ void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *typ
 	elements_finish(&elements);
 }
 
-void put_flag_set(struct batch *batch, uint32_t id, const uint8_t *flags, size_t count) {
-	struct elements elements = {.batch = batch, .set = ANONYMOUS_NAME, .id = id};
+void put_kind_set(struct batch *batch, uint32_t id) {
+	static const uint8_t kinds[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
+					TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK};
+	struct elements elements = {.batch = batch, .set = KIND_SET, .id = id};
 
-	put_set(batch, new_set(ANONYMOUS_NAME, id, SET_TCP_FLAG, 1, 0));
-	for (size_t i = 0; i < count; i++)
-		put_element(&elements, &flags[i], 1, 0);
+	put_set(batch, new_set(KIND_SET, id, SET_TCP_FLAG, 1, 0));
+	for (size_t i = 0; i < sizeof(kinds); i++)
+		put_element(&elements, &kinds[i], 1, 0);
 	elements_finish(&elements);
 }
 
-static void put_goto(struct elements *elements, const char *chain) {
-	struct nlattr *data = mnl_attr_nest_start(elements->message, NFTA_SET_ELEM_DATA);
-	struct nlattr *verdict = mnl_attr_nest_start(elements->message, NFTA_DATA_VERDICT);
+void put_set_flush(struct batch *batch, const char *name) {
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELSETELEM, NFPROTO_INET, 0);
 
-	mnl_attr_put_u32(elements->message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-	mnl_attr_put_strz(elements->message, NFTA_VERDICT_CHAIN, chain);
-	mnl_attr_nest_end(elements->message, verdict);
-	mnl_attr_nest_end(elements->message, data);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
+	batch_commit(batch, message);
+}
+
+void put_set_deletion(struct batch *batch, const char *name) {
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELSET, NFPROTO_INET, 0);
+
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, name);
+	batch_commit(batch, message);
+}
+
+static void put_settlement(struct nlmsghdr *message, enum settlement settlement) {
+	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+
+	if (settlement == SETTLE_DROP) {
+		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(NF_DROP));
+	} else {
+		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN,
+				  settlement == SETTLE_ASK ? CHAIN_ASK : CHAIN_REJECT);
+	}
+	mnl_attr_nest_end(message, verdict);
+	mnl_attr_nest_end(message, data);
+}
+
+static void put_comment(struct nlmsghdr *message, const struct port_target *target) {
+	char text[PLACE_COMMENT];
+	uint8_t userdata[2 + PLACE_COMMENT] = {NFTNL_UDATA_SET_ELEM_COMMENT};
+	size_t size;
+
+	if (!target->place && !target->comment)
+		return;
+	if (target->place)
+		place_text(target->place, text);
+	else
+		snprintf(text, sizeof(text), "%s", target->comment);
+	size = strlen(text) + 1;
+	userdata[1] = (uint8_t)size;
+	memcpy(userdata + 2, text, size);
+	mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, 2 + size, userdata);
 }
 
 static void put_port_target(struct elements *elements, const struct port_target *target) {
@@ -168,20 +227,29 @@ static void put_port_target(struct elements *elements, const struct port_target 
 	struct nlattr *element = element_start(elements);
 
 	put_key(elements, NFTA_SET_ELEM_KEY, &lo, sizeof(lo));
-	put_goto(elements, target->chain);
+	put_settlement(elements->message, target->settlement);
+	put_comment(elements->message, target);
 	mnl_attr_nest_end(elements->message, element);
 	if (behind != 0)
 		put_element(elements, &behind, sizeof(behind), NFT_SET_ELEM_INTERVAL_END);
 }
 
-void put_port_map(struct batch *batch, const char *name, uint32_t id, const struct port_target *targets,
-		  size_t count) {
-	struct elements elements = {.batch = batch, .set = name, .id = id};
+void put_port_map(struct batch *batch, const char *name, uint32_t id) {
 	struct nftnl_set *map =
 	    new_set(name, id, SET_SERVICE, sizeof(uint16_t), NFT_SET_MAP | NFT_SET_INTERVAL);
+	struct nftnl_expr *counter = nftnl_expr_alloc("counter");
 
+	if (!counter)
+		abort();
+	nftnl_set_add_expr(map, counter);
 	nftnl_set_set_u32(map, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
 	put_set(batch, map);
+}
+
+void put_port_targets(struct batch *batch, const char *name, const struct port_target *targets,
+		      size_t count) {
+	struct elements elements = {.batch = batch, .set = name};
+
 	for (size_t i = 0; i < count; i++)
 		put_port_target(&elements, &targets[i]);
 	elements_finish(&elements);

@@ -18,17 +18,32 @@ enum set_type { SET_IPV4 = 7, SET_IPV6 = 8, SET_SERVICE = 13, SET_ICMP_TYPE = 14
 /* Ranges of `family` among `ranges` go into set `name`; ANONYMOUS_NAME: constant, for one rule. */
 void put_addr_set(struct batch *batch, const char *name, uint32_t id, enum family family,
 		  const struct addr_range *ranges, size_t count);
+/* Elements alone, into a set that stands. */
+void put_addr_elements(struct batch *batch, const char *name, enum family family,
+		       const struct addr_range *ranges, size_t count);
 void put_port_set(struct batch *batch, uint32_t id, const struct port_range *ranges, size_t count);
 void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *types, size_t count);
-void put_flag_set(struct batch *batch, uint32_t id, const uint8_t *flags, size_t count);
 
-/* An element of a map of ports to chains. */
+/* The set of the six flag combinations that a TCP sends; lasting. */
+void put_kind_set(struct batch *batch, uint32_t id);
+#define KIND_SET "tcp_kinds"
+
+/* Takes all elements out; the set stays. What follows in the transaction fills it again, and a
+ * look-up sees the old elements or the new, never none. */
+void put_set_flush(struct batch *batch, const char *name);
+void put_set_deletion(struct batch *batch, const char *name);
+
+/* What becomes of new connections to a range of ports. */
+enum settlement { SETTLE_ASK, SETTLE_DROP, SETTLE_REJECT };
 struct port_target {
 	struct port_range ports;
-	char chain[24];
+	enum settlement settlement;
+	const struct place *place; /* for the element's comment; NULL: `comment` instead */
+	const char *comment;       /* or NULL */
 };
-/* type inet_service : verdict, flags interval. Targets do not overlap. */
-void put_port_map(struct batch *batch, const char *name, uint32_t id, const struct port_target *targets,
-		  size_t count);
+/* type inet_service : verdict, flags interval, a counter an element. */
+void put_port_map(struct batch *batch, const char *name, uint32_t id);
+/* Targets do not overlap. */
+void put_port_targets(struct batch *batch, const char *name, const struct port_target *targets, size_t count);
 
 #endif

@@ -17,7 +17,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-DEADLINE = 480  # seconds, from power on to power off
+DEADLINE = 600  # seconds, from power on to power off
 LAST_WORD = "guest: done"
 
 

@@ -216,6 +216,43 @@ def serve_udp(port):
         threading.Thread(target=_answer, args=(bound,), daemon=True).start()
 
 
+class Hammer:
+    """Tries a port every few milliseconds, and knows how many tries came through."""
+
+    def __init__(self, client, version, port):
+        self.client, self.address = client, (HOST[version], port)
+        self.tries, self.stopping = [client.socket(version) for _ in range(400)], False
+        self.used = 0
+        self.thread = threading.Thread(target=self._go, daemon=True)
+        self.thread.start()
+
+    def _go(self):
+        for attempt in self.tries:
+            if self.stopping:
+                return
+            attempt.setblocking(False)
+            attempt.connect_ex(self.address)
+            self.used += 1
+            time.sleep(0.02)
+
+    def finish(self):
+        self.stopping = True
+        self.thread.join(15)
+        time.sleep(0.2)
+        through = sum(map(_is_connected, self.tries[:self.used]))
+        for attempt in self.tries:
+            attempt.close()
+        return through
+
+
+def _is_connected(attempt):
+    try:
+        attempt.getpeername()
+        return True
+    except OSError:
+        return False
+
+
 class Transfer:
     """A connection that keeps echoing; a broken or stalled one is noticed."""
 
