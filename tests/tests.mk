@@ -6,12 +6,16 @@ UNIT_SRC  := $(wildcard tests/unit/*/test_*.c)
 UNIT_HELP := $(wildcard tests/unit/*.c)
 TSAN_SRC  := $(wildcard tests/unit/core/test_table.c tests/unit/core/test_filter.c tests/unit/daemon/test_*.c)
 
+# What the daemon under ASan and UBSan is put through in `make check`; `make check-e2e-asan` is all of it.
+ASAN_E2E ?= directions or fragments or nat or kernel_table or cli
+
 ifeq ($(MODE),release)
 
 .PHONY: check check-unit check-tsan help
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory check-unit check-tsan check-e2e
+	$(Q)$(MAKE) --no-print-directory check-e2e-asan E2E="-k '$(ASAN_E2E)'"
 
 check-unit:
 	$(Q)$(MAKE) --no-print-directory MODE=debug -j2 unit-build
@@ -38,7 +42,6 @@ unit-build: $(UNIT_BIN)
 unit-run: $(UNIT_BIN)
 	$(Q)for t in $^; do echo "== $$t"; $$t || exit 1; done
 
-# The daemon and the CLI under test are linked into a program too: tests/e2e runs them.
 $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
              $(B)/libdaemon.a $(B)/libcli.a $(B)/libkernel.a $(B)/libhost.a $(B)/libcore.a
 	$(say) LINK $@

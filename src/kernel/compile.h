@@ -19,8 +19,8 @@ struct names {
 };
 struct inventory {
 	struct names sets, counters;
-	/* By direction, PORTS each: at the first port of every range of the port map the rule that settles
-	 * it, OWNER_DEFAULT or OWNER_ASK. */
+	/* By direction, PORTS each: the rule that settles new connections to the port, or
+	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
 };
 enum { PORTS = 65536 };

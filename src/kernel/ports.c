@@ -100,14 +100,12 @@ static struct port_target target_of(const struct compiler *compiler, enum direct
 /* Runs of ports with one owner; together they are all ports, so that whatever a packet meets during
  * a reload, one look-up settles it. */
 static size_t collect_targets(const struct compiler *compiler, enum direction direction,
-			      const struct painting *painting, struct port_target *targets,
-			      uint32_t *owners) {
+			      const struct painting *painting, struct port_target *targets) {
 	size_t count = 0;
 
 	for (uint32_t lo = 0, hi; lo < PORTS; lo = hi + 1) {
 		for (hi = lo; hi + 1 < PORTS && painting->owner[hi + 1] == painting->owner[lo]; hi++)
 			;
-		owners[lo] = painting->owner[lo];
 		targets[count] = target_of(compiler, direction, painting->owner[lo]);
 		targets[count++].ports = (struct port_range){(uint16_t)lo, (uint16_t)hi};
 	}
@@ -123,12 +121,13 @@ void put_ports(struct compiler *compiler, enum direction direction, bool standin
 	if (!painting || !targets || !owners)
 		abort();
 	paint_rules(painting, compiler->ruleset, direction);
+	memcpy(owners, painting->owner, sizeof(painting->owner));
 	if (standing)
 		put_set_flush(compiler->batch, map);
 	else
 		put_port_map(compiler->batch, map, next_set_id(compiler));
 	put_port_targets(compiler->batch, map, targets,
-			 collect_targets(compiler, direction, painting, targets, owners));
+			 collect_targets(compiler, direction, painting, targets));
 	compiler->made->port_owners[direction] = owners;
 	free(targets);
 	free(painting);

@@ -6,7 +6,8 @@ LINT_H := $(wildcard include/sallyport/*/*.h src/*/*.h tests/unit/*.h)
 LINT_SH := $(shell grep -lE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' $(wildcard tests/*/*.sh tests/*/*/*.sh .ci/run tests/*/* doc/completion/*) 2>/dev/null | sort -u)
 
 .PHONY: lint lint-format lint-layers lint-tidy lint-cppcheck lint-shell lint-man
-lint: lint-format lint-layers lint-shell lint-man lint-cppcheck lint-tidy
+lint: deps-lint
+	$(Q)$(MAKE) --no-print-directory lint-format lint-layers lint-shell lint-man lint-cppcheck lint-tidy
 
 lint-format:
 	$(Q)clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
@@ -26,5 +27,5 @@ lint-cppcheck:
 	  -D_GNU_SOURCE -DSALLYPORT_VERSION='""' -Iinclude -j2 src
 
 lint-tidy:
-	$(Q)printf '%s\n' $(wildcard src/*/*.c) | xargs -P 2 -n 4 sh -c \
+	$(Q)printf '%s\n' $(wildcard src/*/*.c) | xargs -P 2 -n 1 sh -c \
 	  'clang-tidy --quiet "$$@" -- $(CPPFLAGS_ALL) $(PKG_CFLAGS) -std=gnu11 2>/dev/null' tidy
