@@ -7,8 +7,7 @@
 
 #include <stddef.h>
 
-/* The name nearest to `word`, at most two slips of the finger away (one for words under
- * five letters); NULL where none is near. */
+/* The name nearest to `word`, as core/nearest.h measures; NULL where none is near enough. */
 const char *suggest(const char *word, const char *const *names, size_t count);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Edit distance with swaps of neighbours (optimal string alignment).
  */
-#include "nearest.h"
+#include "sallyport/core/nearest.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 
 #include "build.h"
 #include "lexer.h"
-#include "nearest.h"
+#include "sallyport/core/nearest.h"
 #include "sallyport/core/parse.h"
 #include "strmap.h"
 

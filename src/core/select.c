@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "names.h"
-#include "nearest.h"
+#include "sallyport/core/nearest.h"
 
 /* ---- words that want a value behind them ---- */
 

@@ -109,7 +109,9 @@ static int read_elements(const struct nlmsghdr *message, void *context) {
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(element, attribute) read_element(context, element);
+		mnl_attr_for_each_nested(element, attribute) {
+			read_element(context, element);
+		}
 	}
 	return MNL_CB_OK;
 }

@@ -75,8 +75,8 @@ static unsigned long run(struct mnl_socket *socket, uint16_t number, unsigned ba
 		for (int i = 0; i < received; i++) {
 			const struct nlmsghdr *message = (const struct nlmsghdr *)messages[i];
 			size_t verdict = message->nlmsg_type == ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET)
-			                     ? accept_packet(message, number, verdicts + length)
-			                     : 0;
+					     ? accept_packet(message, number, verdicts + length)
+					     : 0;
 
 			packets += verdict > 0;
 			length += verdict;

@@ -41,7 +41,7 @@ struct near_miss {
 /* Rules of the same direction that would have answered otherwise than `answer`, but for
  * one condition, in file order, essentials left out. Returns how many of `max` were filled. */
 size_t near_misses(const struct ruleset *ruleset, const struct question *question,
-                   const struct answer *answer, struct near_miss *misses, size_t max);
+		   const struct answer *answer, struct near_miss *misses, size_t max);
 /* "the source", "the port", ...: "line 12 would allow it but for the source". */
 const char *condition_text(enum condition condition);
 

@@ -26,8 +26,8 @@ struct queued {
 };
 
 struct queue_options {
-	uint32_t max_length; /* packets the kernel holds before it fails open; 16384 */
-	uint32_t copy_range; /* bytes of each packet that are copied here; 256 holds all headers */
+	uint32_t max_length;     /* packets the kernel holds before it fails open; 16384 */
+	uint32_t copy_range;     /* bytes of each packet that are copied here; 256 holds all headers */
 	uint32_t receive_buffer; /* bytes */
 };
 
@@ -49,16 +49,16 @@ int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struc
 /* Notes the verdict; queue_send sends all noted in one write, in order. The mark sent is
  * the packet's own with our bits replaced. */
 void queue_verdict(struct queue *queue, const struct queued *packet, enum verdict verdict,
-                   const struct marks *marks);
+		   const struct marks *marks);
 bool queue_send(struct queue *queue, struct error *err);
 
 /* Times the socket's buffer overflowed (ENOBUFS hidden by NETLINK_NO_ENOBUFS is read from
  * /proc/net/netfilter/nfnetlink_queue). */
 struct queue_figures {
-	uint32_t waiting;   /* in the kernel now */
-	uint64_t dropped;   /* queue full (those failed open are not counted by the kernel) */
+	uint32_t waiting;      /* in the kernel now */
+	uint64_t dropped;      /* queue full (those failed open are not counted by the kernel) */
 	uint64_t user_dropped; /* netlink buffer full */
-	uint64_t total;     /* ids given so far */
+	uint64_t total;        /* ids given so far */
 };
 /* False: the queue is not listed. Any thread. */
 bool queue_figures(uint16_t number, struct queue_figures *figures);

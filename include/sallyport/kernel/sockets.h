@@ -19,6 +19,7 @@ struct open_socket {
 };
 
 /* Calls `see` for every connected TCP socket of this network namespace, both families. */
-bool sockets_open(void (*see)(const struct open_socket *socket, void *context), void *context, struct error *err);
+bool sockets_open(void (*see)(const struct open_socket *socket, void *context), void *context,
+		  struct error *err);
 
 #endif
