@@ -29,7 +29,8 @@ help:
 	@echo 'make              build/sallyportd and build/sallyport (MODE=debug: ASan and UBSan; V=1: commands)'
 	@echo 'make demo         the main job on a scratch network'
 	@echo 'make check        all tests that need no guest    make check-vm   tests in a booted Debian guest'
-	@echo 'make check-unit   make check-tsan   make check-e2e   make fuzz   make lint'
+	@echo 'make check-unit   make check-tsan   make check-e2e   make check-e2e-asan   make fuzz   make lint'
+	@echo 'make bench-queue  packets a second through the queue against an accept-everything loop'
 	@echo 'make deps         installs what building and testing need'
 	@echo 'make install      PREFIX, DESTDIR   make uninstall'
 
@@ -61,12 +62,19 @@ build/bench/%: tests/bench/%.c $(B)/libcore.a
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MF build/bench/$*.d $(LDFLAGS_ALL) -o $@ $< $(B)/libcore.a \
 	  $(call pkg_libs,libmnl libnetfilter_queue) -lpthread
 
+# The daemon against an accept-everything loop: packets a second through the queue.
+.PHONY: bench-queue
+bench-queue: all bench-programs
+	$(Q)$(if $(filter 0,$(shell id -u)),,sudo) $(PYTHON) tests/bench/queue_rate.py $(ROUNDS)
+
 # Fuzzers by clang's libFuzzer; FUZZ_SECONDS each.
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
-.PHONY: fuzz
-fuzz: $(FUZZ_BIN)
+.PHONY: fuzz fuzz-run
+fuzz: deps-fuzz
+	$(Q)$(MAKE) --no-print-directory fuzz-run
+fuzz-run: $(FUZZ_BIN)
 	$(Q)for f in $(patsubst build/fuzz/%,%,$^); do \
 	  echo "== $$f"; mkdir -p build/fuzz/found/$$f tests/fuzz/corpus/$$f; \
 	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ \
