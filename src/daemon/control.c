@@ -91,7 +91,7 @@ static void make_directory(const char *path) {
 static bool give_to_group(const struct control *control, struct error *err) {
 	gid_t gid;
 
-	if (control_group(&gid) && lchown(control->path, (uid_t)-1, gid) < 0)
+	if (control_group(&gid) && gid != getegid() && lchown(control->path, (uid_t)-1, gid) < 0)
 		log_write(&control->daemon->log, LOG_PROBLEM, NULL,
 			  "cannot give %s to the group " CONTROL_GROUP ": %s", control->path,
 			  strerror(errno));

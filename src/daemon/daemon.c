@@ -195,6 +195,7 @@ static void block_signals(void) {
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -210,8 +211,9 @@ static int run(struct daemon *daemon) {
 		  dispatch_name(install_dispatch(daemon->install)), daemon->options->socket_path);
 	status = loop_run(daemon->loop);
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
-	/* Told to stop: the rules go. Cannot go on: they stay, and the guard judges by them. */
-	if (status == EXIT_SUCCESS)
+	/* Told to stop: the rules go. Cannot go on, or soon again: they stay, and the guard judges by them.
+	 */
+	if (status == EXIT_SUCCESS && !daemon->keep_rules)
 		remove_rules(daemon);
 	return status;
 }
@@ -232,7 +234,8 @@ int daemon_run(const struct options *options) {
 	}
 	tear_down(&daemon);
 	if (status == EXIT_SUCCESS)
-		log_write(&daemon.log, LOG_STOPPED, NULL, "stopped, the kernel's rules are removed");
+		log_write(&daemon.log, LOG_STOPPED, NULL, "stopped, the kernel's rules %s",
+			  daemon.keep_rules ? "stay for the next start" : "are removed");
 	return status;
 }
 

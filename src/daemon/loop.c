@@ -40,6 +40,16 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 	return sd_event_exit(loop->event, 0);
 }
 
+/* systemd restarts with it (RestartKillSignal of the unit). */
+static int stop_for_restart(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+	struct loop *loop = context;
+
+	(void)source;
+	(void)info;
+	loop->daemon->keep_rules = true;
+	return sd_event_exit(loop->event, 0);
+}
+
 static int reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
 	struct loop *loop = context;
 	struct reload_report report;
@@ -192,6 +202,8 @@ static int add_sources(struct loop *loop) {
 		code = add_signal(loop, SIGTERM, stop);
 	if (code >= 0)
 		code = add_signal(loop, SIGINT, stop);
+	if (code >= 0)
+		code = add_signal(loop, SIGUSR1, stop_for_restart);
 	if (code >= 0)
 		code = add_signal(loop, SIGHUP, reload);
 	if (code >= 0)

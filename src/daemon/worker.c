@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/pace.h"
 
 enum {
 	SETTLE_STEP_NS = 50 * 1000,
@@ -24,6 +26,7 @@ struct worker {
 	struct links *links;
 	struct ring *ring;
 	struct policy_version *policy; /* this thread's reference */
+	struct pace pace;
 	uint16_t number;
 	bool started;
 	pthread_t thread;
@@ -106,9 +109,20 @@ static void work_batch(struct worker *worker, const struct queued *packets, int 
 	add(&worker->batches, 1);
 }
 
+/* A batch that was full says that more wait already. */
+static void let_packets_gather(struct worker *worker, int count) {
+	static const struct timespec pause = {.tv_nsec = PACE_PAUSE_NS};
+
+	if (pace_note(&worker->pace, (uint32_t)count, clock_nanoseconds()) && count < QUEUE_BATCH)
+		nanosleep(&pause, NULL);
+}
+
 static void *work(void *argument) {
 	struct worker *worker = argument;
 	struct queued packets[QUEUE_BATCH];
+
+	/* The pause is shorter than the slack that the kernel gives timers by default. */
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
 		int count = queue_receive(worker->queue, packets, &worker->error);
@@ -122,6 +136,8 @@ static void *work(void *argument) {
 		if (count > 0)
 			work_batch(worker, packets, count);
 		atomic_fetch_add(&worker->turn, 1);
+		if (count > 0)
+			let_packets_gather(worker, count);
 	}
 	return NULL;
 }

@@ -22,8 +22,7 @@
 #include "sets.h"
 
 enum priority {
-	PRIORITY_REASSEMBLE = -400, /* NF_IP_PRI_CONNTRACK_DEFRAG */
-	PRIORITY_DISPATCH = -310,   /* before raw (-300) and everything that translates addresses */
+	PRIORITY_DISPATCH = -310, /* before raw (-300) and everything that translates addresses */
 	PRIORITY_QUEUE = -300,
 	PRIORITY_VERDICT = -290,
 	PRIORITY_LEARN = 300, /* behind srcnat (100) */
@@ -32,7 +31,6 @@ enum priority {
 };
 
 static const struct base_chain base_chains[] = {
-    {"reassemble", NF_INET_PRE_ROUTING, PRIORITY_REASSEMBLE},
     {"in_dispatch", NF_INET_PRE_ROUTING, PRIORITY_DISPATCH},
     {"in_verdict", NF_INET_PRE_ROUTING, PRIORITY_VERDICT},
     {"out_dispatch", NF_INET_LOCAL_OUT, PRIORITY_DISPATCH},
@@ -48,7 +46,8 @@ static const struct base_chain queue_chains[] = {
     {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE},
 };
 
-static const char *const lasting_chains[] = {CHAIN_ASK, CHAIN_REJECT, "in_guard", "out_guard"};
+static const char *const lasting_chains[] = {CHAIN_ASK,  CHAIN_REJECT, "in_icmpv6", "out_icmpv6",
+					     "in_guard", "out_guard",  "reassemble"};
 
 static const char *const lasting_counters[] = {"forwarded",     "bogus_flags",    "guard_in_pass",
 					       "guard_in_drop", "guard_out_pass", "guard_out_drop"};
@@ -69,15 +68,14 @@ static void finish_goto(struct compiler *compiler, struct nftnl_rule *rule, cons
 
 /* ---- chains, in the order of a packet's way ---- */
 
-/* Never matches; that it is there makes the kernel reassemble fragments of both families
+/* No hook calls it; that it is there makes the kernel reassemble fragments of both families
  * before the dispatch, without conntrack (net/netfilter/nft_tproxy.c, nft_tproxy_init). */
 static void put_reassembly(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "reassemble");
 
-	expr_never(rule);
 	expr_protocol(rule, PROTOCOL_TCP);
 	expr_tproxy(rule);
-	rule_comment(rule, "never matches; makes the kernel reassemble fragments");
+	rule_comment(rule, "makes the kernel reassemble fragments");
 	rule_finish(compiler, rule);
 }
 
@@ -110,19 +108,34 @@ static bool kernel_accepts(const struct ruleset *ruleset, uint32_t index) {
 	return rule->essential;
 }
 
-static void put_essentials(struct compiler *compiler, const char *chain, enum direction direction) {
+static void put_essential(struct compiler *compiler, const char *chain, uint32_t index) {
+	char name[24];
+
+	rule_object_name(index, name);
+	put_counter(compiler, name);
+	names_add(&compiler->made->counters, name);
+	put_rule(compiler, chain, &compiler->ruleset->rules[index], finish_essential);
+}
+
+static bool is_icmpv6(const struct rule *rule) {
+	return rule->what.count > 0 && rule->what.matches[0].protocol == PROTOCOL_ICMPV6;
+}
+
+/* Those about ICMPv6, which are the most, stand in a chain of their own that other packets do not
+ * see. */
+static void put_essentials(struct compiler *compiler, enum direction direction) {
 	const struct ruleset *ruleset = compiler->ruleset;
+	const char *chain = direction == DIRECTION_IN ? "in_dispatch" : "out_dispatch";
+	const char *chain_icmpv6 = direction == DIRECTION_IN ? "in_icmpv6" : "out_icmpv6";
+	struct nftnl_rule *rule;
 
-	for (uint32_t i = 0; i < ruleset->count && kernel_accepts(ruleset, i); i++) {
-		char name[24];
-
-		if (ruleset->rules[i].direction != direction)
-			continue;
-		rule_object_name(i, name);
-		put_counter(compiler, name);
-		names_add(&compiler->made->counters, name);
-		put_rule(compiler, chain, &ruleset->rules[i], finish_essential);
-	}
+	for (uint32_t i = 0; i < ruleset->count && kernel_accepts(ruleset, i); i++)
+		if (ruleset->rules[i].direction == direction)
+			put_essential(compiler, is_icmpv6(&ruleset->rules[i]) ? chain_icmpv6 : chain, i);
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_protocol(rule, PROTOCOL_ICMPV6);
+	expr_jump(rule, chain_icmpv6);
+	rule_finish(compiler, rule);
 }
 
 /* Flag sets that no TCP sends: scans and noise. */
@@ -151,7 +164,7 @@ static void put_in_dispatch(struct compiler *compiler) {
 	struct nftnl_rule *forwarded = rule_start(NFPROTO_INET, "in_dispatch");
 
 	put_mark_cleaning(compiler, "in_dispatch");
-	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
+	put_essentials(compiler, DIRECTION_IN);
 	expr_fib_type(forwarded, END_DESTINATION, true, RTN_UNICAST);
 	expr_counter(forwarded, "forwarded");
 	rule_comment(forwarded, "not for this host");
@@ -168,7 +181,7 @@ static void put_out_dispatch(struct compiler *compiler) {
 	expr_interface(seen, DIRECTION_OUT, false, "lo");
 	expr_mark_change(seen, 0, compiler->marks.seen);
 	rule_finish(compiler, seen);
-	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
+	put_essentials(compiler, DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_dispatch");
 	put_new_or_ask(compiler, "out_dispatch", DIRECTION_OUT);
 }

@@ -100,11 +100,24 @@ void expr_family(struct nftnl_rule *rule, enum family family) {
 	compare(rule, NFT_CMP_EQ, &nfproto, sizeof(nfproto));
 }
 
+/* lo has index 1 in every network namespace (include/net/flow.h, LOOPBACK_IFINDEX), and a number is
+ * compared faster than a name. */
+static void match_loopback(struct nftnl_rule *rule, enum direction direction, bool equal) {
+	static const uint32_t loopback = 1;
+
+	load_meta(rule, direction == DIRECTION_IN ? NFT_META_IIF : NFT_META_OIF);
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &loopback, sizeof(loopback));
+}
+
 void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name) {
 	char padded[IFNAMSIZ] = {0};
 	size_t length = strnlen(name, IFNAMSIZ - 1);
 	uint32_t compared = IFNAMSIZ;
 
+	if (strcmp(name, "lo") == 0) {
+		match_loopback(rule, direction, equal);
+		return;
+	}
 	memcpy(padded, name, length);
 	if (length > 0 && padded[length - 1] == '*')
 		compared = (uint32_t)length - 1;
@@ -247,13 +260,6 @@ void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set) {
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, NFT_REG_1);
 }
 
-void expr_never(struct nftnl_rule *rule) {
-	static const uint32_t zero;
-
-	load_meta(rule, NFT_META_LEN);
-	compare(rule, NFT_CMP_EQ, &zero, sizeof(zero));
-}
-
 void expr_counter(struct nftnl_rule *rule, const char *name) {
 	struct nftnl_expr *expr = append(rule, "objref");
 
@@ -268,12 +274,20 @@ void expr_verdict(struct nftnl_rule *rule, int verdict) {
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
 }
 
-void expr_goto(struct nftnl_rule *rule, const char *chain) {
+static void go(struct nftnl_rule *rule, int verdict, const char *chain) {
 	struct nftnl_expr *expr = append(rule, "immediate");
 
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
 	nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_GOTO);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
+}
+
+void expr_goto(struct nftnl_rule *rule, const char *chain) {
+	go(rule, NFT_GOTO, chain);
+}
+
+void expr_jump(struct nftnl_rule *rule, const char *chain) {
+	go(rule, NFT_JUMP, chain);
 }
 
 void expr_tproxy(struct nftnl_rule *rule) {
@@ -323,8 +337,8 @@ void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last) 
 	info->flags = NFQ_FLAG_BYPASS;
 	nftnl_expr_set_str(expr, NFTNL_EXPR_TG_NAME, "NFQUEUE");
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_TG_REV, 3);
-	nftnl_expr_set_data(expr, NFTNL_EXPR_TG_INFO, info, INFO_SIZE); /* NOLINT: owns info now */
-}
+	nftnl_expr_set_data(expr, NFTNL_EXPR_TG_INFO, info, INFO_SIZE);
+} /* NOLINT(clang-analyzer-unix.Malloc): the expression owns info now */
 
 void rule_comment(struct nftnl_rule *rule, const char *text) {
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(COMMENT_MAX + 2);

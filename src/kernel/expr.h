@@ -51,13 +51,12 @@ void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t t
 void expr_mark(struct nftnl_rule *rule, uint32_t mask, bool equal, uint32_t value);
 /* meta mark set meta mark & ~clear | set */
 void expr_mark_change(struct nftnl_rule *rule, uint32_t clear, uint32_t set);
-/* meta length 0: never true */
-void expr_never(struct nftnl_rule *rule);
 /* counter name "NAME" */
 void expr_counter(struct nftnl_rule *rule, const char *name);
 /* accept, drop: NF_ACCEPT, NF_DROP */
 void expr_verdict(struct nftnl_rule *rule, int verdict);
 void expr_goto(struct nftnl_rule *rule, const char *chain);
+void expr_jump(struct nftnl_rule *rule, const char *chain);
 /* tproxy to :1 */
 void expr_tproxy(struct nftnl_rule *rule);
 void expr_reject_tcp_reset(struct nftnl_rule *rule);

@@ -28,4 +28,4 @@ lint-cppcheck:
 
 lint-tidy:
 	$(Q)printf '%s\n' $(wildcard src/*/*.c) | xargs -P 2 -n 1 sh -c \
-	  'clang-tidy --quiet "$$@" -- $(CPPFLAGS_ALL) $(PKG_CFLAGS) -std=gnu11 2>/dev/null' tidy
+	  'clang-tidy --quiet "$$@" -- -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION=\"\" $(PKG_CFLAGS) -std=gnu11 2>/dev/null' tidy

@@ -57,8 +57,8 @@ write_unit() {
 
 # What a test guest never needs costs seconds at every start of an emulated machine.
 make_quick() {
-	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-		fstrim.timer systemd-timesyncd.service systemd-pstore.service systemd-binfmt.service \
+	for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+		e2scrub_reap.service fstrim.timer systemd-timesyncd.service systemd-pstore.service systemd-binfmt.service \
 		getty@tty1.service getty-static.service serial-getty@ttyS0.service serial-getty@ttyS1.service; do
 		ln -sf /dev/null "$1/etc/systemd/system/$unit"
 	done
@@ -71,7 +71,8 @@ make_quick() {
 # Runs as root.
 fill() {
 	target=$1 suite=$2 mirror=$3
-	debootstrap --variant=minbase --include="$packages" "$suite" "$target/root" "$mirror" >"$target/debootstrap.log" 2>&1 ||
+	debootstrap --variant=minbase --include="$packages" "$suite" "$target/root" "$mirror" \
+		>"$target/debootstrap.log" 2>&1 ||
 		die "debootstrap failed, see $target/debootstrap.log: $(tail -n 1 "$target/debootstrap.log")"
 	echo guest >"$target/root/etc/hostname"
 	echo LABEL=root / ext4 defaults 0 1 >"$target/root/etc/fstab"

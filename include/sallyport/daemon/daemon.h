@@ -29,6 +29,7 @@ struct daemon {
 	struct log log;
 	uint32_t started; /* clock_seconds */
 	bool installed;   /* our table stands in the kernel */
+	bool keep_rules;  /* stopped to be started again: the guard judges until then */
 	struct workplace workplace;
 	struct worker *workers[MAX_QUEUES];
 	size_t worker_count;

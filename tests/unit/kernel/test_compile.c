@@ -295,7 +295,7 @@ static void an_echo_request_is_never_settled_by_the_kernel(void **state) {
 	struct reading reading = compiled("", &native);
 	(void)state;
 	for (size_t i = 0; i < reading.comment_count; i++)
-		assert_null(strstr(reading.comments[i], "in_dispatch essentials:17"));
+		assert_true(strcmp(reading.comments[i], "in_icmpv6 essentials:17") != 0);
 	assert_comment(reading, "in_guard essentials:17");
 }
 

@@ -25,6 +25,7 @@ def comes_up(_):
 
 def before_network(_):
     """it is ready before network-pre.target, so before any network is configured"""
+    ground.wait_for(lambda: ground.unit_property("ActiveState", "network-pre.target") == "active", "network-pre.target")
     ready = int(ground.unit_property("ActiveEnterTimestampMonotonic"))
     network = int(ground.unit_property("ActiveEnterTimestampMonotonic", "network-pre.target"))
     need(0 < ready <= network, f"ready at {ready} us, network-pre.target at {network} us")

@@ -43,6 +43,10 @@ def starts(_):
     need(not complaints, f"in the journal: {complaints}")
 
 
+def messages():
+    return [str(entry["MESSAGE"]) for entry in ground.journal()]
+
+
 def unit_result():
     return ground.unit_property("Result")
 
@@ -157,9 +161,10 @@ def bad_edit(world):
     ground.write_rules(world.shipped + MORE + "allow in sssh\n")
     need(systemctl("reload", "sallyport").returncode != 0, "the reload succeeded")
     where = f"sallyport.rules:{line}:"
-    said = wait_for(lambda: [entry for entry in ground.journal() if where in str(entry["MESSAGE"])], f"{where} in the journal")
-    need("ssh" in str(said[-1]["MESSAGE"]), f"journal: {said[-1]['MESSAGE']}")
-    need(where in systemctl("status", "--no-pager", "-l", "-n", "40", "sallyport").stdout, "not in `systemctl status`")
+    said = wait_for(lambda: [text for text in messages() if where in text], f"{where} in the journal")
+    need("ssh" in said[-1], f"journal: {said[-1]}")
+    shown = systemctl("status", "--no-pager", "-l", "-n", "40", "sallyport").stdout
+    need(where in shown, "not in `systemctl status`")
     need(ground.is_active(), "no longer active")
     equal(ground.status()["last_reload"]["ok"], False, "last_reload.ok")
     world.client.sees(8080, "open")
@@ -223,7 +228,7 @@ def hang(world):
     """a daemon that hangs is noticed by the watchdog and replaced"""
     before = ground.main_pid()
     os.kill(before, signal.SIGSTOP)
-    wait_for(lambda: ground.is_active() and ground.main_pid() not in (0, before), "a new process", seconds=40)
+    wait_for(lambda: ground.is_active() and ground.main_pid() not in (0, before), "a new process")
     world.client.sees(8080, "open")
     world.client.sees(9999, "filtered")
 
@@ -241,7 +246,7 @@ def bad_start(world):
     ground.write_rules("allow in ssh frm 192.0.2.1\n")
     succeed("systemctl", "stop", "sallyport")
     need(systemctl("start", "sallyport").returncode != 0, "it started")
-    need(any("sallyport.rules:1:14" in str(entry["MESSAGE"]) for entry in ground.journal()), "no place in the journal")
+    need(any("sallyport.rules:1:14" in text for text in messages()), "no place in the journal")
     need(not ground.is_active(), "active all the same")
     ground.write_rules(world.shipped + MORE)
     succeed("systemctl", "stop", "sallyport")

@@ -46,8 +46,8 @@ def succeed(*command):
     return done.stdout
 
 
-def wait_for(condition, what, seconds=15):
-    """The condition's first true value; an exception in it counts as not yet."""
+def wait_for(condition, what, seconds=60):
+    """The condition's first true value. Generous: an emulated guest on a busy host is slow."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
