@@ -126,13 +126,6 @@ void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equa
 		compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, compared);
 }
 
-void expr_has_input(struct nftnl_rule *rule, bool present) {
-	uint32_t none = 0;
-
-	load_meta(rule, NFT_META_IIF);
-	compare(rule, present ? NFT_CMP_NEQ : NFT_CMP_EQ, &none, sizeof(none));
-}
-
 static void load_port(struct nftnl_rule *rule, enum end end) {
 	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2);
 }

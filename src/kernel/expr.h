@@ -26,8 +26,6 @@ void expr_protocol(struct nftnl_rule *rule, uint8_t protocol);
 void expr_family(struct nftnl_rule *rule, enum family family);
 /* iifname|oifname [!=] NAME, a trailing * as prefix */
 void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name);
-/* there is (not) an incoming interface: forwarded (local) at postrouting */
-void expr_has_input(struct nftnl_rule *rule, bool present);
 /* th sport|dport LO-HI; the protocol was checked before */
 void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
 /* Sets of set_id 0 are found by their name alone.

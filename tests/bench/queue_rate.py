@@ -6,6 +6,9 @@ Peers and sallyportd in turn, ROUNDS times in one run, in two network namespaces
 Small UDP packets of 64 flows to one allowed port; what counts is packets judged by the process
 (a full queue fails open, and what passed unseen is nobody's merit), and its CPU time.
 
+Twice: with the sender on a core of its own, where the slower of the two sets the rate, and with everything
+on one core, where what both sides spend on a packet does.
+
     sudo tests/bench/queue_rate.py [ROUNDS] [SECONDS]
 """
 import json
@@ -103,29 +106,37 @@ def line(name, rates, costs, against=None):
           f"  {statistics.median(costs):6.2f} us CPU a packet{ratio}")
 
 
+def compare(rounds, seconds, scratch):
+    kinds = ("simple", "batched", "sallyportd")
+    results = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind in kinds:
+            results[kind].append(measure_daemon(seconds, scratch) if kind == "sallyportd"
+                                 else measure_loop(kind, seconds))
+    batched = [rate for rate, _ in results["batched"]]
+    for kind in kinds:
+        rates, costs = zip(*results[kind])
+        line(kind, rates, costs, None if kind == "batched" else batched)
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    kinds = ("simple", "batched", "sallyportd")
-    results = {kind: [] for kind in kinds}
     sink = None
     try:
         make_network()
         sink = start_sink()
         with tempfile.TemporaryDirectory() as scratch:
-            for _ in range(rounds):
-                for kind in kinds:
-                    results[kind].append(measure_daemon(seconds, Path(scratch)) if kind == "sallyportd"
-                                         else measure_loop(kind, seconds))
+            print("sender and queue on cores of their own:")
+            compare(rounds, seconds, Path(scratch))
+            print("everything on one core:")
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            compare(rounds, seconds, Path(scratch))
     finally:
         if sink:
             sink.kill()
         for name in (SERVER, CLIENT):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
-    batched = [rate for rate, _ in results["batched"]]
-    for kind in kinds:
-        rates, costs = zip(*results[kind])
-        line(kind, rates, costs, None if kind == "batched" else batched)
 
 
 main()
