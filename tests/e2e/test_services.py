@@ -52,9 +52,11 @@ def test_http_server_and_two_clients(firewall, net, side, tmp_path):
     assert net.cli.run("curl", "-sS", "-m", "5", url).stdout == "hello from 8080\n"
     with connect(net.cli, side.srv, 8080, side.cli) as one, \
             connect(net.cli, side.srv, 8080, side.cli_b) as two:
-        rows = [row for row in rows_of(daemon, 8080) if row["state"] == "ESTABLISHED"]
-        tuples = {(row["local"], row["local_port"], row["remote"], row["remote_port"]) for row in rows}
-        assert tuples == {(side.srv, 8080, *sock.getsockname()[:2]) for sock in (one, two)}
+        clients = {(side.srv, 8080, *sock.getsockname()[:2]) for sock in (one, two)}
+        # connect() is done before the firewall has seen the last ACK of the handshake.
+        wait_for(lambda: {(row["local"], row["local_port"], row["remote"], row["remote_port"])
+                          for row in rows_of(daemon, 8080) if row["state"] == "ESTABLISHED"} == clients,
+                 "two established rows, one a client")
 
 
 def test_c_server_knows_each_client(firewall, net, side, tuple_server):
