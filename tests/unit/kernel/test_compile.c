@@ -18,43 +18,7 @@
 #include <string.h>
 
 #include "../../../src/kernel/compile.h"
-#include "sallyport/core/parse.h"
-
-/* ---- a ruleset from a text ---- */
-
-static char *read_text(void *context, const char *path, size_t *length, struct error *err) {
-	(void)path;
-	(void)err;
-	*length = strlen(context);
-	return strdup(context);
-}
-
-static bool no_glob(void *context, const char *pattern, char ***paths, size_t *count, struct error *err) {
-	(void)context, (void)pattern, (void)paths, (void)err;
-	*count = 0;
-	return true;
-}
-
-static bool no_service(void *context, const char *name, uint8_t protocol, uint16_t *port) {
-	(void)context, (void)name, (void)protocol, (void)port;
-	return false;
-}
-
-static void no_services(void *context, void (*see)(const char *, void *), void *argument) {
-	(void)context, (void)see, (void)argument;
-}
-
-static struct ruleset *load(const char *text) {
-	struct world world = {(void *)(uintptr_t)text, read_text, no_glob, no_service, no_services};
-	struct diagnostics diagnostics = {0};
-	struct ruleset *ruleset = ruleset_load("x.rules", &world, &diagnostics);
-
-	if (!ruleset)
-		print_error("%s", diagnostics_text(&diagnostics));
-	assert_non_null(ruleset);
-	diagnostics_free(&diagnostics);
-	return ruleset;
-}
+#include "../core/must_load.h"
 
 /* ---- what stands in a batch ---- */
 
@@ -63,9 +27,9 @@ struct reading {
 	unsigned begins, ends;
 	unsigned named_sets; /* made, not anonymous */
 	bool has_ct;
-	char comments[200][64]; /* of rules, with their chain: "in_guard x.rules:3" */
+	char comments[200][64]; /* of rules, with their chain: "in_guard test.rules:3" */
 	size_t comment_count;
-	char targets[200][64]; /* of port maps: "ports_in 23 drop x.rules:2", "ports_in 24 end" */
+	char targets[200][64]; /* of port maps: "ports_in 23 drop test.rules:2", "ports_in 24 end" */
 	size_t target_count;
 };
 
@@ -154,7 +118,7 @@ static const struct compile_options xtables = {.dispatch = DISPATCH_XTABLES};
 /* Compiles and reads; the messages must fill the batch to the byte. */
 static void compile(const char *text, const struct compile_options *options, const struct inventory *old,
 		    struct inventory *made, struct reading *reading) {
-	struct ruleset *ruleset = load(text);
+	struct ruleset *ruleset = must_load(text);
 	struct batch batch;
 	const struct nlmsghdr *message;
 	int left;
@@ -203,9 +167,9 @@ static void every_rule_carries_its_line(void **state) {
 					  "reject out tcp 25\n",
 					  &native);
 	(void)state;
-	assert_comment(reading, "in_guard x.rules:1");
-	assert_comment(reading, "in_guard x.rules:3");
-	assert_comment(reading, "out_guard x.rules:4");
+	assert_comment(reading, "in_guard test.rules:1");
+	assert_comment(reading, "in_guard test.rules:3");
+	assert_comment(reading, "out_guard test.rules:4");
 	assert_comment(reading, "in_dispatch essentials:1");
 }
 
@@ -219,7 +183,7 @@ static void ports_ask_only_where_a_rule_may_allow(void **state) {
 	assert_target(reading, "ports_in 22 ask");
 	assert_target(reading, "ports_in 23 drop default in drop");
 	assert_target(reading, "ports_in 8000 ask");
-	assert_target(reading, "ports_in 8011 drop x.rules:3");
+	assert_target(reading, "ports_in 8011 drop test.rules:3");
 	assert_target(reading, "ports_in 9001 drop default in drop");
 	assert_target(reading, "ports_out 0 ask");
 }
