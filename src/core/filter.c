@@ -31,13 +31,9 @@ static enum direction direction_of(enum hook hook) {
 	return hook == HOOK_IN ? DIRECTION_IN : DIRECTION_OUT;
 }
 
-static bool has_ports(uint8_t protocol) {
-	return protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6;
-}
-
 static struct question packet_question(const struct judgement *judgement) {
 	const struct tuple *tuple = &judgement->packet->tuple;
-	bool ports = has_ports(tuple->protocol);
+	bool ports = protocol_has_ports(tuple->protocol);
 	return (struct question){
 	    .direction = judgement->direction,
 	    .from = tuple->src,
@@ -52,7 +48,7 @@ static struct question packet_question(const struct judgement *judgement) {
 
 struct question connection_question(const struct connection *connection, const char *interface) {
 	const struct key *key = &connection->key;
-	bool in = connection->direction == DIRECTION_IN, ports = has_ports(key->protocol);
+	bool in = connection->direction == DIRECTION_IN, ports = protocol_has_ports(key->protocol);
 	return (struct question){
 	    .direction = (enum direction)connection->direction,
 	    .from = in ? key->remote : key->local,

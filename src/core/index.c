@@ -45,10 +45,6 @@ struct builder {
 	size_t first_shareable; /* splits before this one are of another kind */
 };
 
-bool protocol_has_ports(uint8_t protocol) {
-	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
-}
-
 uint16_t question_port(const struct question *question) {
 	if (protocol_has_ports(question->protocol))
 		return question->to_port;
@@ -61,7 +57,8 @@ bool question_port_in(const struct port_list *list, const struct question *quest
 	return list->count == 0 || (protocol_has_ports(question->protocol) && port_list_contains(list, port));
 }
 
-const struct addr *question_remote(const struct question *question) {
+/* The side that is not this host. */
+static const struct addr *question_remote(const struct question *question) {
 	return question->direction == DIRECTION_IN ? &question->from : &question->to;
 }
 

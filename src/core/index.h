@@ -53,11 +53,7 @@ static inline bool walk_may_match(const struct walk *walk, uint32_t number) {
 
 /* What stands in the place of the service's port: port, ICMP type, or 0. */
 uint16_t question_port(const struct question *question);
-/* The protocols whose ports rules can name: TCP and UDP. */
-bool protocol_has_ports(uint8_t protocol);
 /* Whether the question's `port` is in the list: never, where its protocol has no ports to name. */
 bool question_port_in(const struct port_list *list, const struct question *question, uint16_t port);
-/* The side that is not this host. */
-const struct addr *question_remote(const struct question *question);
 
 #endif

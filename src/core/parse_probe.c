@@ -16,10 +16,6 @@ struct endpoint {
 	uint16_t port;
 };
 
-static bool has_ports(uint8_t protocol) {
-	return protocol_bit(protocol) != 0;
-}
-
 static bool service_port(struct parser *parser, const struct token *token, const char *name, uint8_t protocol,
 			 uint16_t *port) {
 	const struct known_service *known = find_service(parser, name);
@@ -40,7 +36,7 @@ static bool service_port(struct parser *parser, const struct token *token, const
 static bool parse_port(struct parser *parser, const char *text, uint8_t protocol, struct endpoint *endpoint) {
 	uint32_t number;
 
-	if (!has_ports(protocol))
+	if (!protocol_has_ports(protocol))
 		return fail_at(parser, &endpoint->token,
 			       "this protocol has no ports; write the address alone");
 	endpoint->has_port = true;
@@ -93,7 +89,7 @@ static bool parse_endpoint(struct parser *parser, uint8_t protocol, bool bare_po
 		endpoint->has_addr = true;
 		return parse_port(parser, colon + 1, protocol, endpoint);
 	}
-	if (bare_port && !colon && has_ports(protocol))
+	if (bare_port && !colon && protocol_has_ports(protocol))
 		return parse_port(parser, word, protocol, endpoint);
 	return fail_at(parser, &endpoint->token, "%s is no address%s", quote(&endpoint->token, quoted),
 		       colon ? " (IPv6 stands in brackets where a port follows)" : "");
@@ -203,7 +199,7 @@ static bool parse_question(struct parser *parser, struct question *question) {
 	while (!at_end(parser))
 		if (!parse_clause(parser, question, &from, &to))
 			return false;
-	if (has_ports(question->protocol) && !to.has_port)
+	if (protocol_has_ports(question->protocol) && !to.has_port)
 		return to.token.text
 			   ? fail_at(parser, &to.token, "a port must follow the address: %s",
 				     addr_family(&to.addr) == FAMILY_IPV4 ? "ADDRESS:PORT" : "[ADDRESS]:PORT")

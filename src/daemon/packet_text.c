@@ -21,10 +21,6 @@ static const char *verdict_text(enum verdict verdict) {
 	}
 }
 
-static bool has_ports(uint8_t protocol) {
-	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
-}
-
 static bool is_icmp(uint8_t protocol) {
 	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
 }
@@ -45,7 +41,7 @@ static void protocol_text(const struct packet_event *event, char text[64]) {
 }
 
 static void side_text(const struct addr *addr, uint16_t port, uint8_t protocol, char text[ENDPOINT_TEXT]) {
-	if (has_ports(protocol))
+	if (protocol_has_ports(protocol))
 		endpoint_print(addr, port, text);
 	else
 		addr_print(addr, text);
@@ -112,7 +108,7 @@ void packet_event_fields(const struct packet_event *event, const char *interface
 		put_field(fields, &count, "SALLYPORT_PROTO=%u", tuple->protocol);
 	put_field(fields, &count, "SALLYPORT_SRC=%s", addr_print(&tuple->src, address));
 	put_field(fields, &count, "SALLYPORT_DST=%s", addr_print(&tuple->dst, address));
-	if (has_ports(tuple->protocol)) {
+	if (protocol_has_ports(tuple->protocol)) {
 		put_field(fields, &count, "SALLYPORT_SRC_PORT=%u", tuple->src_port);
 		put_field(fields, &count, "SALLYPORT_DST_PORT=%u", tuple->dst_port);
 	}

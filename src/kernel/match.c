@@ -135,8 +135,8 @@ static void put_interfaces(struct nftnl_rule *rule, const struct choice *choice)
 		expr_interface(rule, choice->rule->direction, false, on->names[i]);
 }
 
-static bool has_ports(int protocol) {
-	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+static bool choice_has_ports(const struct choice *choice) {
+	return choice->protocol >= 0 && protocol_has_ports((uint8_t)choice->protocol);
 }
 
 static void put_choice(struct compiler *compiler, const struct choice *choice) {
@@ -150,7 +150,7 @@ static void put_choice(struct compiler *compiler, const struct choice *choice) {
 	}
 	if (choice->protocol >= 0)
 		expr_protocol(rule, (uint8_t)choice->protocol);
-	if (has_ports(choice->protocol)) {
+	if (choice_has_ports(choice)) {
 		put_ports_of(compiler, rule, END_DESTINATION, &choice->ports);
 		put_ports_of(compiler, rule, END_SOURCE, &choice->rule->from_ports);
 		put_ports_of(compiler, rule, END_DESTINATION, &choice->rule->to_ports);
@@ -202,7 +202,7 @@ static bool names_ports(const struct rule *rule) {
 static void choose_families(struct compiler *compiler, struct choice *choice) {
 	const struct rule *rule = choice->rule;
 
-	if (names_ports(rule) && !has_ports(choice->protocol))
+	if (names_ports(rule) && !choice_has_ports(choice))
 		return; /* asks for ports that the protocol has not: never matches */
 	if (addr_list_is_any(&rule->from) && addr_list_is_any(&rule->to)) {
 		choice->family = NO_FAMILY;

@@ -40,10 +40,10 @@ def connect(namespace, address, port, source=None, timeout=5.0, source_port=0):
         raise
 
 
-def outcome(namespace, address, port, source=None, patience=SILENCE):
-    """What a TCP client sees: OPEN, REFUSED (an RST), SILENT, or the name of another error."""
+def _seen(attempt):
+    """OPEN where the attempt comes through; otherwise what stopped it."""
     try:
-        connect(namespace, address, port, source, patience).close()
+        attempt()
         return OPEN
     except ConnectionRefusedError:
         return REFUSED
@@ -51,6 +51,11 @@ def outcome(namespace, address, port, source=None, patience=SILENCE):
         return SILENT
     except OSError as error:
         return errno.errorcode.get(error.errno, str(error))
+
+
+def outcome(namespace, address, port, source=None, patience=SILENCE):
+    """What a TCP client sees: OPEN, REFUSED (an RST), SILENT, or the name of another error."""
+    return _seen(lambda: connect(namespace, address, port, source, patience).close())
 
 
 def udp_socket(namespace, address, port, source=None, source_port=0):
@@ -65,16 +70,7 @@ def udp_outcome(namespace, address, port, source=None, patience=SILENCE, payload
     """OPEN: an answer came; REFUSED: port unreachable came; SILENT."""
     with udp_socket(namespace, address, port, source) as sock:
         sock.settimeout(patience)
-        try:
-            sock.send(payload)
-            sock.recv(65535)
-            return OPEN
-        except ConnectionRefusedError:
-            return REFUSED
-        except TimeoutError:
-            return SILENT
-        except OSError as error:
-            return errno.errorcode.get(error.errno, str(error))
+        return _seen(lambda: (sock.send(payload), sock.recv(65535)))
 
 
 def ping(namespace, address, source=None, patience=SILENCE):

@@ -22,6 +22,11 @@ enum protocol {
 	PROTOCOL_ICMPV6 = 58,
 };
 
+/* Those whose ports rules can name; the rest is tracked by its address pair. */
+static inline bool protocol_has_ports(uint8_t protocol) {
+	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP;
+}
+
 enum tcp_flag {
 	TCP_FIN = 0x01,
 	TCP_SYN = 0x02,
