@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs the packages of the named groups: build demo test lint fuzz vm.
+# Installs the packages of the named groups: build demo test bench lint fuzz vm.
 # Where all is there already: no network, no root, nothing written. Without apt-get:
 # names what is missing, and fails only if something is.
 set -eu
@@ -42,6 +42,14 @@ lint clang-format clang-format
 lint clang-tidy clang-tidy
 lint cppcheck cppcheck
 lint shellcheck shellcheck
+bench python3 python3
+bench iproute2 ip
+bench nftables nft
+bench iptables iptables
+bench nginx-light nginx
+bench wrk wrk
+bench iperf3 iperf3
+bench ufw ufw
 fuzz clang clang
 fuzz libclang-rt-dev clang
 vm python3 python3
@@ -51,7 +59,7 @@ vm e2fsprogs mke2fs
 vm qemu-system-x86 qemu-system-x86_64
 '
 # What brings a service along that nobody asked to run.
-services='nginx.service ssh.service ssh.socket iperf3.service'
+services='nginx.service ssh.service ssh.socket iperf3.service ufw.service'
 
 die() {
 	echo "deps: $*" >&2
@@ -133,7 +141,7 @@ install_packages() {
 }
 
 main() {
-	[ $# -gt 0 ] || die "which groups? build demo test lint fuzz vm"
+	[ $# -gt 0 ] || die "which groups? build demo test bench lint fuzz vm"
 	if ! command -v apt-get >/dev/null 2>&1; then
 		missing=$(missing_elsewhere "$@")
 		[ -z "$missing" ] && return

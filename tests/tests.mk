@@ -14,7 +14,7 @@ ifeq ($(MODE),release)
 .PHONY: check check-unit check-tsan help
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory check-unit check-tsan check-e2e
+	$(Q)$(MAKE) --no-print-directory bench-check check-unit check-tsan check-e2e
 	$(Q)$(MAKE) --no-print-directory check-e2e-asan E2E="-k '$(ASAN_E2E)'"
 
 check-unit:
@@ -30,6 +30,8 @@ help:
 	@echo 'make demo         the main job on a scratch network'
 	@echo 'make check        all tests that need no guest    make check-vm   tests in a booted Debian guest'
 	@echo 'make check-unit   make check-tsan   make check-e2e   make check-e2e-asan   make fuzz   make lint'
+	@echo 'make bench        speed against peers, about an hour; ROUNDS= SECONDS= WORK= SYSTEMS= as bench.py has them'
+	@echo 'make bench-quick  the same in under two minutes'
 	@echo 'make bench-queue  packets a second through the queue against an accept-everything loop'
 	@echo 'make deps         installs what building and testing need'
 	@echo 'make install      PREFIX, DESTDIR   make uninstall'
@@ -52,20 +54,7 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
 
 endif
 
-# Programs that measure and that tests use.
-BENCH_BIN := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
-.PHONY: bench-programs
-bench-programs: $(BENCH_BIN)
-build/bench/%: tests/bench/%.c $(B)/libcore.a
-	$(say) LINK $@
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MF build/bench/$*.d $(LDFLAGS_ALL) -o $@ $< $(B)/libcore.a \
-	  $(call pkg_libs,libmnl libnetfilter_queue) -lpthread
-
-# The daemon against an accept-everything loop: packets a second through the queue.
-.PHONY: bench-queue
-bench-queue: all bench-programs
-	$(Q)$(if $(filter 0,$(shell id -u)),,sudo) $(PYTHON) tests/bench/queue_rate.py $(ROUNDS)
+include tests/bench/bench.mk
 
 # Fuzzers by clang's libFuzzer; FUZZ_SECONDS each.
 FUZZ_SECONDS ?= 60

@@ -134,14 +134,24 @@ static const struct view *explain_view(const struct cli *cli) {
 	return cli->out.json ? &json_rows : &explain_text;
 }
 
-static int explain_file(struct cli *cli, const char *probe, const struct question *question) {
+static int explain_by(struct cli *cli, const struct ruleset *ruleset, const char *probe) {
+	struct question question;
+	struct error err;
+	if (!probe_parse(probe, ruleset, &host_world, &question, &err))
+		return complain(cli, STATUS_USAGE, "%s", err.text);
+	json_t *rows = json_pack("[o]", explanation(ruleset, &question, probe));
+	int status = show(cli, rows, NULL, explain_view(cli));
+	json_decref(rows);
+	free((char *)question.interface);
+	return status;
+}
+
+static int explain_file(struct cli *cli, const char *probe) {
 	struct diagnostics diagnostics = {0};
 	struct ruleset *ruleset = ruleset_load(cli->args.rules, &host_world, &diagnostics);
 	int status;
 	if (ruleset) {
-		json_t *rows = json_pack("[o]", explanation(ruleset, question, probe));
-		status = show(cli, rows, NULL, explain_view(cli));
-		json_decref(rows);
+		status = explain_by(cli, ruleset, probe);
 	} else {
 		char *text = diagnostics_text(&diagnostics);
 		put_lines(cli->out.errors, text ? text : "");
@@ -153,26 +163,39 @@ static int explain_file(struct cli *cli, const char *probe, const struct questio
 	return status;
 }
 
+static bool any_service(void *context, const char *name, uint8_t protocol, uint16_t *port) {
+	(void)context;
+	(void)name;
+	(void)protocol;
+	*port = 0;
+	return true;
+}
+
+/* A slip in the form of the probe is wrong usage; which services there are the daemon knows,
+ * whose rules may have their own. */
+static bool check_form(const char *probe, struct error *err) {
+	struct world world = host_world;
+	struct question question;
+	world.service = any_service;
+	if (!probe_parse(probe, NULL, &world, &question, err))
+		return false;
+	free((char *)question.interface);
+	return true;
+}
+
 static int explain_running(struct cli *cli, const char *probe) {
+	struct error err;
+	if (!check_form(probe, &err))
+		return complain(cli, STATUS_USAGE, "%s", err.text);
 	json_t *object = json_pack("{s:s, s:s}", "command", "explain", "probe", probe);
 	return ask(cli, (struct request){.object = object}, explain_view(cli));
 }
 
-/* The probe is read here in either case: a slip in it is wrong usage. */
 int cmd_explain(struct cli *cli) {
-	struct question question = {0};
-	struct error err;
 	char *probe = join_words(&cli->args);
-	int status;
 	if (!probe)
 		return complain(cli, STATUS_NO, "out of memory");
-	if (!probe_parse(probe, &host_world, &question, &err))
-		status = complain(cli, STATUS_USAGE, "%s", err.text);
-	else if (cli->args.rules)
-		status = explain_file(cli, probe, &question);
-	else
-		status = explain_running(cli, probe);
-	free((char *)question.interface);
+	int status = cli->args.rules ? explain_file(cli, probe) : explain_running(cli, probe);
 	free(probe);
 	return status;
 }

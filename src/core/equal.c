@@ -63,9 +63,9 @@ static bool addr_lists_equal(const struct addr_list *left, const struct addr_lis
 
 static bool rules_equal(const struct rule *left, const struct rule *right) {
 	return left->action == right->action && left->direction == right->direction &&
-	       left->log == right->log && left->essential == right->essential &&
-	       whats_equal(&left->what, &right->what) && addr_lists_equal(&left->from, &right->from) &&
-	       addr_lists_equal(&left->to, &right->to) &&
+	       left->log == right->log && left->strict == right->strict &&
+	       left->essential == right->essential && whats_equal(&left->what, &right->what) &&
+	       addr_lists_equal(&left->from, &right->from) && addr_lists_equal(&left->to, &right->to) &&
 	       ports_equal(&left->from_ports, &right->from_ports) &&
 	       ports_equal(&left->to_ports, &right->to_ports) && left->on.negate == right->on.negate &&
 	       string_lists_equal(left->on.names, left->on.count, right->on.names, right->on.count);
@@ -96,6 +96,7 @@ static bool expectations_equal(const struct expectation *left, const struct expe
 
 static bool settings_equal(const struct settings *left, const struct settings *right) {
 	return left->essentials == right->essentials && left->pickup == right->pickup &&
+	       left->inspect_all == right->inspect_all && left->failure_closed == right->failure_closed &&
 	       left->mark_mask == right->mark_mask && left->connections == right->connections &&
 	       memcmp(&left->timeouts, &right->timeouts, sizeof left->timeouts) == 0;
 }

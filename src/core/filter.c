@@ -60,7 +60,7 @@ struct question connection_question(const struct connection *connection, const c
 		       : in   ? key->local_port
 			      : key->remote_port,
 	    .protocol = key->protocol,
-	    .icmp_type = connection->icmp_type,
+	    .icmp_type = key->query,
 	    .interface = interface,
 	};
 }
@@ -69,15 +69,32 @@ static uint32_t rule_number(const struct policy *policy, const struct rule *rule
 	return rule ? (uint32_t)(rule - policy->ruleset->rules) : (uint32_t)NO_RULE;
 }
 
+static bool is_strict(const struct policy *policy, uint32_t rule) {
+	return policy->ruleset->settings.inspect_all ||
+	       (rule != NO_RULE && policy->ruleset->rules[rule].strict);
+}
+
+/* From now on every packet is seen: the next one teaches the windows, the rest must fit them. */
+static void end_leases(struct connection *connection) {
+	if (!(connection->flags & CONNECTION_LEASED))
+		return;
+	connection->flags &= ~(uint32_t)CONNECTION_LEASED;
+	connection->epoch--;
+}
+
 bool filter_recheck(const struct policy *policy, struct connection *connection, const char *interface) {
-	if (connection->flags & CONNECTION_LEARNED)
+	if (connection->flags & CONNECTION_LEARNED) {
+		connection->generation = (uint8_t)policy->ruleset->generation;
 		return true;
+	}
 	struct question question = connection_question(connection, interface);
 	struct answer answer = eval(policy->ruleset, &question);
 	if (answer.action != ACTION_ALLOW)
 		return false;
 	connection->rule = rule_number(policy, answer.rule);
-	connection->generation = policy->ruleset->generation;
+	connection->generation = (uint8_t)policy->ruleset->generation;
+	if (is_strict(policy, connection->rule))
+		end_leases(connection);
 	return true;
 }
 
@@ -96,7 +113,7 @@ static void count(const struct policy *policy, uint32_t rule, enum direction dir
  * after it; its rule number means nothing there. */
 static void count_packet(const struct judgement *judgement, const struct connection *connection) {
 	if (connection->flags & CONNECTION_LEARNED ||
-	    connection->generation != judgement->policy->ruleset->generation)
+	    connection->generation != (uint8_t)judgement->policy->ruleset->generation)
 		return;
 	count(judgement->policy, connection->rule, (enum direction)connection->direction, false,
 	      judgement->now);
@@ -119,8 +136,8 @@ static struct connection *find_allowed(const struct judgement *judgement, const 
 	struct connection *connection = connection_find(judgement->stripe, key);
 	if (!connection)
 		return NULL;
-	uint32_t newer = judgement->policy->ruleset->generation - connection->generation;
-	if (newer == 0 || newer > INT32_MAX)
+	int8_t newer = (int8_t)(judgement->policy->ruleset->generation - connection->generation);
+	if (newer <= 0)
 		return connection;
 	const char *interface = interface_name(judgement->arrival, connection->interface);
 	if (filter_recheck(judgement->policy, connection, interface))
@@ -129,28 +146,47 @@ static struct connection *find_allowed(const struct judgement *judgement, const 
 	return NULL;
 }
 
-static void touch(const struct judgement *judgement, struct connection *connection, bool renew) {
-	const struct tracker *tracker = judgement->tracker;
-	enum timeout timeout = tracker->timeout(connection->state);
-	uint32_t seconds = judgement->policy->ruleset->settings.timeouts.seconds[timeout];
-	connection_touch(judgement->stripe, connection, judgement->now, seconds,
-			 tracker->worth(connection->state), renew);
-}
-
 static struct connection *enter(const struct judgement *judgement, uint32_t rule, uint8_t flags) {
-	struct connection *connection = connection_insert(judgement->stripe, &judgement->key, judgement->now);
+	struct tcp_track track;
+	uint8_t state = judgement->tracker->open(&track, judgement->packet);
+	struct connection *connection =
+	    connection_insert(judgement->stripe, &judgement->key, state, judgement->now);
 	if (!connection)
 		return NULL;
+	connection->tcp = track;
 	connection->rule = rule;
-	connection->generation = judgement->policy->ruleset->generation;
+	connection->generation = (uint8_t)judgement->policy->ruleset->generation;
 	connection->interface = judgement->arrival->interface_index;
-	connection->direction = (uint8_t)judgement->direction;
+	connection->direction = judgement->direction;
 	connection->flags = flags;
-	connection->icmp_type = judgement->packet->icmp_type;
 	connection->epoch = atomic_load_explicit(&judgement->filter->epoch, memory_order_relaxed);
-	judgement->tracker->open(&connection->state, &connection->tcp, judgement->packet);
-	touch(judgement, connection, true);
 	return connection;
+}
+
+/* `state`: before the packet. */
+static bool may_lease(const struct judgement *judgement, const struct connection *connection, uint8_t state) {
+	const struct packet *packet = judgement->packet;
+	bool current = connection->generation == (uint8_t)judgement->policy->ruleset->generation;
+	if (!current || is_strict(judgement->policy, connection->rule))
+		return false;
+	switch (packet->tuple.protocol) {
+	case PROTOCOL_TCP:
+		return tcp_is_pure_syn(&packet->tcp) ? connection->state == TCP_SYN_SENT
+						     : state_is_open(connection->state);
+	case PROTOCOL_UDP:
+		return connection->direction == DIRECTION_OUT || connection->state == state;
+	default:
+		return false;
+	}
+}
+
+/* From the handshake's SYN on packets may pass unseen, but those that complete it are copied. */
+static bool lease(const struct judgement *judgement, struct connection *connection, uint8_t state) {
+	if (!may_lease(judgement, connection, state))
+		return false;
+	if (connection->state != TCP_SYN_SENT)
+		connection->flags |= CONNECTION_LEASED;
+	return true;
 }
 
 enum entering { ENTER_NOT, ENTER_OPENED, ENTER_PICKED_UP };
@@ -175,11 +211,11 @@ static struct decision judge_by_rules(const struct judgement *judgement, enum en
 	enum reason reason = reason_of(&answer, entering);
 	uint32_t rule = rule_number(policy, answer.rule);
 	bool enters = entering != ENTER_NOT && answer.action == ACTION_ALLOW;
-	uint8_t flags = entering == ENTER_PICKED_UP ? CONNECTION_PICKED_UP : 0;
-	bool full = enters && !enter(judgement, rule, flags);
-	struct decision decision = decide(judgement, full ? DROP_TABLE_FULL : reason);
+	struct connection *connection = enters ? enter(judgement, rule, 0) : NULL;
+	struct decision decision = decide(judgement, enters && !connection ? DROP_TABLE_FULL : reason);
 	decision.rule = rule;
-	decision.opened = enters && !full;
+	decision.opened = connection != NULL;
+	decision.lease = connection && lease(judgement, connection, STATES);
 	decision.log = answer.rule && answer.rule->log;
 	bool refused = answer.action != ACTION_ALLOW;
 	count(policy, rule, judgement->direction, refused || decision.opened, judgement->now);
@@ -192,8 +228,12 @@ static struct decision judge_by_rules(const struct judgement *judgement, enum en
 static struct decision learn(const struct judgement *judgement) {
 	enum role role = judgement->tracker->role(judgement->packet);
 	struct decision decision = decide(judgement, PASS_LEARNED);
-	if (role == ROLE_OPENS || (role == ROLE_MIDSTREAM && judgement->policy->ruleset->settings.pickup))
-		decision.opened = enter(judgement, NO_RULE, CONNECTION_LEARNED) != NULL;
+	bool enters =
+	    role == ROLE_OPENS || (role == ROLE_MIDSTREAM && judgement->policy->ruleset->settings.pickup);
+	struct connection *connection =
+	    enters ? enter(judgement, NO_RULE, CONNECTION_LEARNED | CONNECTION_FORWARDED) : NULL;
+	decision.opened = connection != NULL;
+	decision.lease = connection && lease(judgement, connection, STATES);
 	return decision;
 }
 
@@ -219,35 +259,61 @@ static struct decision judge_new(const struct judgement *judgement) {
 	return decide(judgement, DROP_NO_CONNECTION);
 }
 
-static struct decision judge_known(const struct judgement *judgement, struct connection *connection,
-				   enum side side) {
+static void follow(const struct judgement *judgement, struct connection *connection, uint8_t state) {
+	if (state != connection->state)
+		connection_move(judgement->stripe, connection, state, judgement->now);
+	else if (state_renews(state))
+		connection_renew(judgement->stripe, connection, judgement->now);
+}
+
+static enum side side_of(const struct judgement *judgement, const struct connection *connection) {
+	return connection->direction == judgement->direction ? SIDE_OPENER : SIDE_OTHER;
+}
+
+/* Lets the packet move *state and the windows. Where others have passed unseen, the windows are learned
+ * from this one. */
+static enum reason step(const struct judgement *judgement, struct connection *connection, uint8_t *state) {
 	const struct tracker *tracker = judgement->tracker;
-	const struct packet *packet = judgement->packet;
-	uint8_t before = connection->state;
+	enum side side = side_of(judgement, connection);
 	uint8_t epoch = atomic_load_explicit(&judgement->filter->epoch, memory_order_relaxed);
-	if (connection->epoch != epoch &&
-	    tracker->relearn(&connection->state, &connection->tcp, packet, side))
+	bool unseen = connection->flags & CONNECTION_LEASED || connection->epoch != epoch;
+	if (unseen && tracker->relearn(state, &connection->tcp, judgement->packet, side))
 		connection->epoch = epoch;
-	enum reason reason = tracker->step(&connection->state, &connection->tcp, packet, side);
+	if (judgement->arrival->hook == HOOK_LEARN)
+		connection->flags |= CONNECTION_FORWARDED;
 	count_packet(judgement, connection);
+	return tracker->step(state, &connection->tcp, judgement->packet, side);
+}
+
+/* A packet that passes whether it fits or not: the windows must follow it. */
+static void relearn(const struct judgement *judgement, struct connection *connection, uint8_t *state) {
+	judgement->tracker->relearn(state, &connection->tcp, judgement->packet,
+				    side_of(judgement, connection));
+}
+
+static struct decision judge_known(const struct judgement *judgement, struct connection *connection) {
+	uint8_t before = connection->state, state = before;
+	enum reason reason = step(judgement, connection, &state);
 	if (reason && judgement->arrival->hook != HOOK_LEARN)
 		return decide(judgement, reason);
-	if (reason) /* passes all the same, so the windows must follow it */
-		tracker->relearn(&connection->state, &connection->tcp, packet, side);
-	touch(judgement, connection, connection->state != before || tracker->renews(connection->state));
-	return decide(judgement, PASS_CONNECTION);
+	if (reason)
+		relearn(judgement, connection, &state);
+	follow(judgement, connection, state);
+	struct decision decision = decide(judgement, PASS_CONNECTION);
+	decision.lease = lease(judgement, connection, before);
+	return decision;
 }
 
 static struct decision judge(const struct judgement *judgement) {
 	struct connection *connection = find_allowed(judgement, &judgement->key);
 	if (!connection)
 		return judge_new(judgement);
-	enum side side = connection->direction == judgement->direction ? SIDE_OPENER : SIDE_OTHER;
-	if (judgement->tracker->reopens(connection->state, &connection->tcp, judgement->packet, side)) {
+	if (judgement->tracker->reopens(connection->state, &connection->tcp, judgement->packet,
+					side_of(judgement, connection))) {
 		connection_remove(judgement->stripe, connection);
 		return judge_new(judgement);
 	}
-	return judge_known(judgement, connection, side);
+	return judge_known(judgement, connection);
 }
 
 /* This host's own errors pass; those that come must be about something it has sent. An
@@ -266,22 +332,61 @@ static enum reason judge_error(struct judgement *judgement) {
 	return known ? PASS_RELATED : DROP_STRAY_ERROR;
 }
 
-struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
-			      const struct arrival *arrival, uint32_t now) {
-	struct judgement judgement = {
+static struct judgement prepare(struct filter *filter, const struct policy *policy,
+				const struct packet *packet, const struct arrival *arrival, uint32_t now) {
+	return (struct judgement){
 	    .filter = filter,
 	    .policy = policy,
 	    .packet = packet,
 	    .arrival = arrival,
 	    .tracker = tracker_of(packet->tuple.protocol),
+	    .key = key_of_packet(packet, direction_of(arrival->hook)),
 	    .direction = direction_of(arrival->hook),
 	    .now = now,
 	};
+}
+
+struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
+			      const struct arrival *arrival, uint32_t now) {
+	struct judgement judgement = prepare(filter, policy, packet, arrival, now);
 	if (packet->icmp_error)
 		return decide(&judgement, judge_error(&judgement));
-	judgement.key = key_of_packet(packet, judgement.direction);
 	judgement.stripe = table_lock(filter->table, &judgement.key);
 	struct decision decision = judge(&judgement);
 	table_unlock(judgement.stripe);
 	return decision;
+}
+
+/* ---- what has passed unasked ---- */
+
+/* The handshake is complete, so the kernel has made a lease of its place in `half`. The last ACK of all
+ * rides on the lease too: with both FINs seen nothing more is to come. */
+static uint8_t state_behind(struct connection *connection, uint8_t state) {
+	if (state_is_open(state) && !state_is_open(connection->state))
+		connection->flags |= CONNECTION_LEASED;
+	return state == TCP_LAST_ACK ? TCP_TIME_WAIT : state;
+}
+
+static void see(const struct judgement *judgement, struct connection *connection) {
+	bool shakes_hands = connection->state == TCP_SYN_SENT || connection->state == TCP_SYN_RECV;
+	uint8_t state = connection->state;
+	enum reason reason = step(judgement, connection, &state);
+	if (reason && shakes_hands)
+		return;
+	if (reason)
+		relearn(judgement, connection, &state);
+	follow(judgement, connection, state_behind(connection, state));
+}
+
+bool filter_see(struct filter *filter, const struct policy *policy, const struct packet *packet,
+		const struct arrival *arrival, uint32_t now) {
+	struct judgement judgement = prepare(filter, policy, packet, arrival, now);
+	if (packet->icmp_error)
+		return false;
+	judgement.stripe = table_lock(filter->table, &judgement.key);
+	struct connection *connection = connection_find(judgement.stripe, &judgement.key);
+	if (connection)
+		see(&judgement, connection);
+	table_unlock(judgement.stripe);
+	return connection != NULL;
 }

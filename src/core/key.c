@@ -9,7 +9,7 @@
 
 #include "siphash.h"
 
-static_assert(sizeof(struct key) == 40, "keys are compared as bytes, so they must have no padding");
+static_assert(sizeof(struct key) == 38, "keys are compared as bytes, so they must have no padding");
 
 /* The type that a reply answers. */
 static uint8_t query_of(uint8_t protocol, uint8_t reply) {

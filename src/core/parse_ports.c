@@ -149,7 +149,7 @@ static bool fail_type(struct parser *parser, const struct token *token, uint8_t 
 	struct nearest nearest = nearest_to(word);
 	char quoted[QUOTE_TEXT], guess[HINT_TEXT];
 
-	nearest_words(&nearest, "from to on not");
+	nearest_words(&nearest, CLAUSE_WORDS " not");
 	for (const struct number_name *each = icmp_type_names(protocol); each->name; each++)
 		nearest_see(each->name, &nearest);
 	return fail_at(parser, token, "%s is no known %s type%s", quote(token, quoted),

@@ -261,10 +261,12 @@ bool parse_expect(struct parser *parser) {
 	return true;
 }
 
-bool probe_parse(const char *text, const struct world *world, struct question *question, struct error *err) {
+bool probe_parse(const char *text, const struct ruleset *ruleset, const struct world *world,
+		 struct question *question, struct error *err) {
 	struct diagnostics diagnostics = {0};
-	struct ruleset nothing = {0};
-	struct parser parser = {.world = world, .diagnostics = &diagnostics, .ruleset = &nothing};
+	struct ruleset names = {.services = ruleset ? ruleset->services : NULL,
+				.service_count = ruleset ? ruleset->service_count : 0};
+	struct parser parser = {.world = world, .diagnostics = &diagnostics, .ruleset = &names};
 	bool ok;
 
 	if (strchr(text, '\n'))
@@ -272,7 +274,7 @@ bool probe_parse(const char *text, const struct world *world, struct question *q
 	lexer_open(&parser.lexer, text, strlen(text), 1);
 	parser.place = (struct place){"probe", 1};
 	advance(&parser);
-	ok = parse_probe_words(&parser, question);
+	ok = know_services(&parser) && parse_probe_words(&parser, question);
 	if (!ok)
 		error_set(err, "probe: %s",
 			  diagnostics.count ? diagnostics.items[0].message : "out of memory");

@@ -12,7 +12,7 @@
 struct draft {
 	struct rule rule;
 	struct ports what, from, to;
-	struct token from_token, to_token, on_token; /* text NULL: not given */
+	struct token from_token, to_token, on_token, strict_token; /* text NULL: not given */
 };
 
 static void draft_clear(struct draft *draft) {
@@ -46,8 +46,18 @@ static bool parse_side(struct parser *parser, const struct what *what, struct ad
 	return parse_ports(parser, protocols, ports);
 }
 
+static bool parse_strict(struct parser *parser, struct draft *draft) {
+	struct rule *rule = &draft->rule;
+
+	if (rule->action != ACTION_ALLOW)
+		return fail_at(parser, &parser->token,
+			       "`strict` is for `allow` rules: what a rule %ss is no connection to inspect; "
+			       "leave it out",
+			       action_name(rule->action));
+	return rule->strict = once(parser, &draft->strict_token);
+}
+
 static bool parse_clause(struct parser *parser, struct draft *draft) {
-	static const char expected[] = "`from`, `to`, `on` or the end of the line";
 	struct rule *rule = &draft->rule;
 
 	if (at_word(parser, "from"))
@@ -58,12 +68,13 @@ static bool parse_clause(struct parser *parser, struct draft *draft) {
 		       parse_side(parser, &rule->what, &rule->to, &draft->to);
 	if (at_word(parser, "on"))
 		return once(parser, &draft->on_token) && parse_interfaces(parser, &rule->on);
+	if (at_word(parser, "strict"))
+		return parse_strict(parser, draft);
 	if (at_word(parser, "log"))
 		return fail_log(parser);
 	if (at_word(parser, "port") && (draft->from_token.text || draft->to_token.text))
-		return fail_expected(parser, "`from`, `to`, `on` or the end of the line (`port` follows the "
-					     "addresses of `from` or `to`)");
-	return fail_keyword(parser, "from to on port", expected);
+		return fail_expected(parser, CLAUSES " (`port` follows the addresses of `from` or `to`)");
+	return fail_keyword(parser, CLAUSE_WORDS " port", CLAUSES);
 }
 
 static bool port_lists_equal(const struct port_list *left, const struct port_list *right) {
@@ -163,6 +174,7 @@ static bool copy_for(const struct draft *draft, unsigned kind, struct rule *copy
 	*copy = (struct rule){.action = rule->action,
 			      .direction = rule->direction,
 			      .log = rule->log,
+			      .strict = rule->strict,
 			      .essential = rule->essential,
 			      .place = rule->place};
 	copy->what.protocols = malloc(1);

@@ -94,7 +94,7 @@ bool fail_service(struct parser *parser, const struct token *token, const char *
 
 	if (known && !known->of_system) /* its definition is in error, which was reported */
 		return false;
-	nearest_words(&nearest, "any from to on not port log well-known registered dynamic");
+	nearest_words(&nearest, CLAUSE_WORDS " any not port log well-known registered dynamic");
 	for (const struct number_name *each = protocol_names(); !protocols && each->name; each++)
 		nearest_see(each->name, &nearest);
 	for (size_t i = 0; i < parser->ruleset->service_count; i++)
@@ -110,8 +110,9 @@ bool fail_service(struct parser *parser, const struct token *token, const char *
 
 /* Words that mean something else where a service name could stand. */
 static bool is_reserved(const char *name) {
-	static const char *const words[] = {"any", "from", "to",  "on",         "not",     "port",
-					    "in",  "out",  "log", "well-known", "dynamic", "registered"};
+	static const char *const words[] = {"any",        "from",    "to",        "on",  "not",
+					    "port",       "in",      "out",       "log", "strict",
+					    "well-known", "dynamic", "registered"};
 	uint8_t protocol;
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -140,6 +141,26 @@ static bool may_define(struct parser *parser, const struct token *token, const c
 	return true;
 }
 
+static void mean(struct known_service *known, const struct service *service) {
+	known->of_system = false;
+	known->matches = service->matches;
+	known->count = service->count;
+	known->place = service->place;
+}
+
+bool know_services(struct parser *parser) {
+	const struct ruleset *ruleset = parser->ruleset;
+
+	for (size_t i = 0; i < ruleset->service_count; i++) {
+		struct known_service *known = remember(parser, ruleset->services[i].name, false);
+
+		if (!known)
+			return fail_memory(parser);
+		mean(known, &ruleset->services[i]);
+	}
+	return true;
+}
+
 /* Takes `service` over. */
 static bool define(struct parser *parser, struct service *service) {
 	struct known_service *known = strmap_get(&parser->services, service->name);
@@ -153,10 +174,7 @@ static bool define(struct parser *parser, struct service *service) {
 		return fail_memory(parser);
 	match_list_normalize(service->matches, &service->count);
 	*added = *service;
-	known->of_system = false;
-	known->matches = added->matches;
-	known->count = added->count;
-	known->place = added->place;
+	mean(known, added);
 	memset(service, 0, sizeof *service);
 	found_missing(parser, added->name);
 	return true;

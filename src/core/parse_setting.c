@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Statements that set something: default, essentials, pickup, mark, connections, timeout.
+ * Statements that set something: default, essentials, pickup, inspect, on-failure,
+ * mark, connections, timeout.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,24 +57,38 @@ bool parse_default(struct parser *parser) {
 	return true;
 }
 
-static bool parse_switch(struct parser *parser, enum setting setting, bool *on) {
+/* One of two words. */
+static bool parse_choice(struct parser *parser, enum setting setting, const char *yes, const char *no,
+			 bool *chosen) {
 	struct token token = parser->token;
+	char words[32], expected[32];
 
-	if (!at_word(parser, "on") && !at_word(parser, "off"))
-		return fail_keyword(parser, "on off", "`on` or `off`");
+	snprintf(words, sizeof words, "%s %s", yes, no);
+	snprintf(expected, sizeof expected, "`%s` or `%s`", yes, no);
+	if (!at_word(parser, yes) && !at_word(parser, no))
+		return fail_keyword(parser, words, expected);
 	advance(parser);
 	if (!expect_end(parser, "the end of the line") || !give(parser, &token, setting))
 		return false;
-	*on = token_is(&token, "on");
+	*chosen = token_is(&token, yes);
 	return true;
 }
 
 bool parse_essentials(struct parser *parser) {
-	return parse_switch(parser, SETTING_ESSENTIALS, &parser->ruleset->settings.essentials);
+	return parse_choice(parser, SETTING_ESSENTIALS, "on", "off", &parser->ruleset->settings.essentials);
 }
 
 bool parse_pickup(struct parser *parser) {
-	return parse_switch(parser, SETTING_PICKUP, &parser->ruleset->settings.pickup);
+	return parse_choice(parser, SETTING_PICKUP, "on", "off", &parser->ruleset->settings.pickup);
+}
+
+bool parse_inspect(struct parser *parser) {
+	return parse_choice(parser, SETTING_INSPECT, "all", "new", &parser->ruleset->settings.inspect_all);
+}
+
+bool parse_on_failure(struct parser *parser) {
+	return parse_choice(parser, SETTING_ON_FAILURE, "closed", "guard",
+			    &parser->ruleset->settings.failure_closed);
 }
 
 static bool parse_hex(const char *text, uint32_t *number) {

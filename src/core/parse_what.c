@@ -9,7 +9,8 @@
 #include "parser.h"
 
 static bool starts_clause(const struct parser *parser) {
-	return at_word(parser, "from") || at_word(parser, "to") || at_word(parser, "on");
+	return at_word(parser, "from") || at_word(parser, "to") || at_word(parser, "on") ||
+	       at_word(parser, "strict");
 }
 
 static bool add_protocol(struct what *what, uint8_t protocol) {
@@ -104,6 +105,8 @@ static bool parse_item(struct parser *parser, struct what *what) {
 		return false;
 	if (strcmp(word, "any") == 0)
 		return fail_at(parser, &token, "`any` must stand alone");
+	if (strcmp(word, "strict") == 0)
+		return fail_at(parser, &token, "`strict` stands at the end, as in `allow in tcp 21 strict`");
 	if (!check_number(parser, &token, word, what))
 		return false;
 	if (protocol_parse(word, &protocol)) {
@@ -139,21 +142,15 @@ static bool fail_port_word(struct parser *parser) {
 
 static bool fail_no_ports(struct parser *parser, const struct what *what) {
 	if (parser->token.kind != TOKEN_WORD)
-		return fail_keyword(parser, "", "`from`, `to`, `on` or the end of the line");
+		return fail_keyword(parser, "", CLAUSES);
 	if (what->service_count)
-		return fail_keyword(
-		    parser, "from to on",
-		    "`from`, `to`, `on` or the end of the line (a service has its ports already)");
+		return fail_keyword(parser, CLAUSE_WORDS, CLAUSES " (a service has its ports already)");
 	if (what->protocol_count > 1)
-		return fail_keyword(
-		    parser, "from to on",
-		    "`from`, `to`, `on` or the end of the line (ports can follow a list only of "
-		    "tcp and udp)");
+		return fail_keyword(parser, CLAUSE_WORDS,
+				    CLAUSES " (ports can follow a list only of tcp and udp)");
 	if (what->any)
-		return fail_keyword(parser, "from to on",
-				    "`from`, `to`, `on` or the end of the line (ports need tcp or udp)");
-	return fail_keyword(parser, "from to on",
-			    "`from`, `to`, `on` or the end of the line (this protocol has no ports)");
+		return fail_keyword(parser, CLAUSE_WORDS, CLAUSES " (ports need tcp or udp)");
+	return fail_keyword(parser, CLAUSE_WORDS, CLAUSES " (this protocol has no ports)");
 }
 
 bool parse_what(struct parser *parser, struct what *what, struct ports *ports) {

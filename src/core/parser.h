@@ -55,12 +55,18 @@ struct source {
 	size_t length;
 };
 
+/* What can follow WHAT in a rule: for suggestions, and for messages. */
+#define CLAUSE_WORDS "from to on strict"
+#define CLAUSES      "`from`, `to`, `on`, `strict` or the end of the line"
+
 /* Statements that may stand once. */
 enum setting {
 	SETTING_DEFAULT_IN,
 	SETTING_DEFAULT_OUT,
 	SETTING_ESSENTIALS,
 	SETTING_PICKUP,
+	SETTING_INSPECT,
+	SETTING_ON_FAILURE,
 	SETTING_MARK,
 	SETTING_CONNECTIONS,
 	SETTING_TIMEOUT, /* one each timeout from here on */
@@ -145,6 +151,8 @@ bool parse_include(struct parser *parser);
 bool parse_default(struct parser *parser);
 bool parse_essentials(struct parser *parser);
 bool parse_pickup(struct parser *parser);
+bool parse_inspect(struct parser *parser);
+bool parse_on_failure(struct parser *parser);
 bool parse_mark(struct parser *parser);
 bool parse_connections(struct parser *parser);
 bool parse_timeout(struct parser *parser);
@@ -180,6 +188,8 @@ uint8_t protocol_of_kind(unsigned kind);
 
 /* Never NULL but out of memory (reported); `count` 0 where nobody knows the name. */
 const struct known_service *find_service(struct parser *parser, const char *name);
+/* Makes those of parser->ruleset known, as if their lines had been read. */
+bool know_services(struct parser *parser);
 /* Reports that there is no such service, with the nearest name. `protocols` 0: a protocol
  * could stand there too. */
 bool fail_service(struct parser *parser, const struct token *token, const char *name, unsigned protocols);

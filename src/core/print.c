@@ -164,6 +164,8 @@ static void put_rule(struct printer *printer, const struct rule *rule) {
 	put_side(printer, " from", &rule->from, &rule->from_ports);
 	put_side(printer, " to", &rule->to, &rule->to_ports);
 	put_interfaces(printer, &rule->on);
+	if (rule->strict)
+		put(printer, " strict");
 }
 
 char *rule_print(const struct rule *rule) {
@@ -200,6 +202,10 @@ static void put_defaults_and_settings(struct printer *printer, const struct rule
 		put(printer, "essentials off\n");
 	if (settings->pickup)
 		put(printer, "pickup on\n");
+	if (settings->inspect_all)
+		put(printer, "inspect all\n");
+	if (settings->failure_closed)
+		put(printer, "on-failure closed\n");
 	if (settings->mark_mask != 0xf0000000)
 		text_printf(&printer->text, "mark 0x%x\n", settings->mark_mask);
 	if (settings->connections != 1000000)

@@ -83,6 +83,11 @@ static char upper_state(char c) {
 	return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
 }
 
+/* NEW and REPLIED are states of several protocols. */
+static bool shares_an_earlier_name(uint8_t state) {
+	return states_named(state_name(state)) & ((1u << state) - 1);
+}
+
 static bool unknown_state(const char *name, struct error *err) {
 	char names[160] = "", upper[NEAREST_MAX + 1] = "";
 	struct nearest nearest;
@@ -90,8 +95,10 @@ static bool unknown_state(const char *name, struct error *err) {
 	for (size_t i = 0; i < NEAREST_MAX && name[i]; i++)
 		upper[i] = upper_state(name[i]);
 	nearest = nearest_to(upper);
-	for (unsigned state = 0; state < STATES; state++) {
+	for (uint8_t state = 0; state < STATES; state++) {
 		size_t length = strlen(names);
+		if (shares_an_earlier_name(state))
+			continue;
 		nearest_see(state_name(state), &nearest);
 		snprintf(names + length, sizeof(names) - length, "%s%s", state ? ", " : "",
 			 state_name(state));
@@ -105,13 +112,14 @@ static bool take_state(struct selection *selection, const char *value, struct er
 	for (const char *at = value; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
 		size_t length = strcspn(at, ",");
 		char name[32];
-		uint8_t state;
+		uint32_t states;
 
 		snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name) - 1),
 			 at);
-		if (length >= sizeof(name) || !state_parse(name, &state))
+		states = length < sizeof(name) ? states_named(name) : 0;
+		if (states == 0)
 			return unknown_state(name, err);
-		selection->states |= 1u << state;
+		selection->states |= states;
 	}
 	return true;
 }

@@ -1,17 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The entries of one stripe: buckets, pool, and the lists by worth.
+ * The entries of one stripe: buckets and pool. Their order in time is stripe_queue.c's.
+ *
+ * Buckets grow with the entries that the pool has used, one each, so that memory follows what
+ * is in the table: linear hashing (Litwin 1980), which splits one bucket at a time.
  */
 #include "stripe.h"
 
 #include <assert.h>
-#include <string.h>
 
-static_assert(sizeof(struct connection) <= 128, "a connection costs at most 128 bytes");
-static_assert(sizeof(struct entry) == 128, "two cache lines");
+/* A multiple of 32 that is no more: so no entry touches a third cache line. */
+static_assert(sizeof(struct connection) == 96, "one and a half cache lines");
+static_assert((int)STATES <= STATE_FREE, "a state has four bits");
 
 static ref *bucket_of(struct stripe *stripe, uint64_t hash) {
-	return &stripe->buckets[hash & stripe->bucket_mask];
+	uint32_t number = (uint32_t)hash & stripe->bucket_mask;
+	if (number >= stripe->bucket_count) /* its entries are still where they were before */
+		number &= stripe->bucket_mask >> 1;
+	return &stripe->buckets[number];
+}
+
+/* One bucket more, with its share of the entries of the bucket that has served for both. */
+static void add_bucket(struct stripe *stripe) {
+	uint32_t added = stripe->bucket_count++;
+	if (added > stripe->bucket_mask)
+		stripe->bucket_mask = stripe->bucket_mask * 2 + 1;
+	ref *stays = &stripe->buckets[added & stripe->bucket_mask >> 1], *goes = &stripe->buckets[added];
+	for (ref entry = *stays; entry != NONE; entry = entry_at(stripe, entry)->next) {
+		struct connection *connection = entry_at(stripe, entry);
+		uint32_t number = (uint32_t)key_hash(&connection->key, stripe->secret) & stripe->bucket_mask;
+		ref **chain = number == added ? &goes : &stays;
+		**chain = entry;
+		*chain = &connection->next;
+	}
+	*stays = *goes = NONE;
 }
 
 struct connection *connection_find(struct stripe *stripe, const struct key *key) {
@@ -25,31 +47,6 @@ struct connection *connection_find(struct stripe *stripe, const struct key *key)
 	return NULL;
 }
 
-static bool is_listed(const struct connection *connection) {
-	return connection->worth < LISTS;
-}
-
-static void unlist(struct stripe *stripe, struct connection *connection) {
-	struct worth_list *list = &stripe->lists[connection->worth];
-	ref prev = connection->list_prev, next = connection->list_next;
-	*(prev != NONE ? &entry_at(stripe, prev)->list_next : &list->oldest) = next;
-	*(next != NONE ? &entry_at(stripe, next)->list_prev : &list->newest) = prev;
-	connection->list_prev = connection->list_next = NONE;
-	if (connection->worth == WORTH_HALF_OPEN)
-		figure_add(&stripe->figures.half_open, -1);
-}
-
-static void list_as_newest(struct stripe *stripe, struct connection *connection) {
-	struct worth_list *list = &stripe->lists[connection->worth];
-	ref self = ref_of(stripe, connection);
-	connection->list_prev = list->newest;
-	connection->list_next = NONE;
-	*(list->newest != NONE ? &entry_at(stripe, list->newest)->list_next : &list->oldest) = self;
-	list->newest = self;
-	if (connection->worth == WORTH_HALF_OPEN)
-		figure_add(&stripe->figures.half_open, 1);
-}
-
 static void unchain(struct stripe *stripe, struct connection *connection) {
 	ref self = ref_of(stripe, connection);
 	ref *link = bucket_of(stripe, key_hash(&connection->key, stripe->secret));
@@ -60,10 +57,8 @@ static void unchain(struct stripe *stripe, struct connection *connection) {
 
 void stripe_release(struct stripe *stripe, struct connection *connection) {
 	unchain(stripe, connection);
-	wheel_unfile(stripe, connection);
-	if (is_listed(connection))
-		unlist(stripe, connection);
-	connection->worth = ENTRY_FREE;
+	queue_leave(stripe, connection);
+	connection->state = STATE_FREE;
 	connection->next = stripe->free;
 	stripe->free = ref_of(stripe, connection);
 	figure_add(&stripe->figures.count, -1);
@@ -76,14 +71,18 @@ void connection_remove(struct stripe *stripe, struct connection *connection) {
 
 /* Makes room by letting the cheapest entry go. */
 static bool evict(struct stripe *stripe) {
-	ref half_open = stripe->lists[WORTH_HALF_OPEN].oldest, closing = stripe->lists[WORTH_CLOSING].oldest;
-	if (half_open == NONE && closing == NONE) {
+	struct connection *cheapest = queue_oldest(stripe, WORTH_HALF_OPEN);
+	_Atomic uint64_t *evicted = &stripe->figures.evicted_half_open;
+	if (!cheapest) {
+		cheapest = queue_oldest(stripe, WORTH_CLOSING);
+		evicted = &stripe->figures.evicted_closing;
+	}
+	if (!cheapest) {
 		figure_add(&stripe->figures.refused, 1);
 		return false;
 	}
-	stripe_release(stripe, entry_at(stripe, half_open != NONE ? half_open : closing));
-	figure_add(half_open != NONE ? &stripe->figures.evicted_half_open : &stripe->figures.evicted_closing,
-		   1);
+	stripe_release(stripe, cheapest);
+	figure_add(evicted, 1);
 	return true;
 }
 
@@ -93,55 +92,29 @@ static struct connection *take_free(struct stripe *stripe) {
 		stripe->free = connection->next;
 		return connection;
 	}
-	return &stripe->pool[stripe->used++].connection;
+	if (stripe->used == stripe->bucket_count)
+		add_bucket(stripe);
+	return &stripe->pool[stripe->used++];
 }
 
 static bool is_full(const struct stripe *stripe) {
 	return stripe->free == NONE && stripe->used == stripe->capacity;
 }
 
-struct connection *connection_insert(struct stripe *stripe, const struct key *key, uint32_t now) {
+struct connection *connection_insert(struct stripe *stripe, const struct key *key, uint8_t state,
+				     uint32_t now) {
 	if (is_full(stripe) && !evict(stripe))
 		return NULL;
-	ref *bucket = bucket_of(stripe, stripe->hash);
 	struct connection *connection = take_free(stripe);
+	ref *bucket = bucket_of(stripe, stripe->hash);
 	*connection = (struct connection){
 	    .key = *key,
 	    .opened = now,
-	    .last_seen = now,
-	    .worth = ENTRY_UNFILED,
 	    .next = *bucket,
 	};
 	*bucket = ref_of(stripe, connection);
+	queue_enter(stripe, connection, state, now);
 	figure_add(&stripe->figures.count, 1);
 	figure_add(&stripe->figures.inserted, 1);
 	return connection;
-}
-
-/* The order of a list is by the second, so a busy connection moves once a second. */
-static void file_by_worth(struct stripe *stripe, struct connection *connection, enum worth worth,
-			  bool younger) {
-	if (connection->worth == worth && !younger)
-		return;
-	if (is_listed(connection))
-		unlist(stripe, connection);
-	connection->worth = (uint8_t)worth;
-	if (is_listed(connection))
-		list_as_newest(stripe, connection);
-}
-
-void connection_touch(struct stripe *stripe, struct connection *connection, uint32_t now, uint32_t timeout,
-		      enum worth worth, bool renew) {
-	file_by_worth(stripe, connection, worth, renew && connection->last_seen != now);
-	connection->last_seen = now;
-	bool filed = connection->wheel_prev != NONE;
-	if (!renew && filed)
-		return;
-	bool sooner = now + timeout < connection->expires;
-	connection->expires = now + timeout;
-	/* What runs out later than thought is found out when its slot fires. */
-	if (sooner || !filed) {
-		wheel_unfile(stripe, connection);
-		wheel_file(stripe, connection);
-	}
 }

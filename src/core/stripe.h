@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One stripe of the connection table, private to table.c, stripe.c and wheel.c.
+ * One stripe of the connection table, private to table.c, stripe.c and stripe_queue.c.
  *
  * Everything here is guarded by the stripe's lock, except the figures, which others may
  * read at any time. Entries refer to each other by `ref`: index in the pool plus one, so
@@ -18,20 +18,11 @@ typedef uint32_t ref;
 
 enum {
 	NONE = 0,
-	WHEEL_SLOTS = 512,    /* of one second */
-	FIRING = WHEEL_SLOTS, /* the slot whose time has come, until it is empty */
-	LISTS = WORTH_OPEN,   /* connections of that worth are never evicted, so in no list */
+	STATE_FREE = 0xf, /* in place of a state */
 };
 
-/* In place of a worth. */
-enum entry_state { ENTRY_UNFILED = WORTHS, ENTRY_FREE };
-
-/* Whole cache lines, so that an entry never touches a third. */
-struct entry {
-	struct connection connection;
-} __attribute__((aligned(64)));
-
-struct worth_list {
+/* The connections in one state, in the order of `renewed`. */
+struct queue {
 	ref oldest, newest;
 };
 
@@ -46,14 +37,13 @@ struct stripe {
 	pthread_mutex_t lock;
 	uint64_t hash; /* of the key that the stripe was locked for */
 	const struct hash_secret *secret;
-	struct entry *pool;
+	struct connection *pool;
 	ref *buckets;
-	uint32_t capacity, bucket_mask;
-	uint32_t used;       /* entries of the pool that were ever used */
-	ref free;            /* linked by `next` */
-	uint32_t wheel_next; /* the second that fires next */
-	struct worth_list lists[LISTS];
-	ref wheel[WHEEL_SLOTS + 1];
+	uint32_t capacity;
+	uint32_t bucket_count, bucket_mask; /* the mask: the next power of two, minus one */
+	uint32_t used;                      /* entries of the pool that were ever used */
+	ref free;                           /* linked by `next` */
+	struct queue queues[STATES];
 	struct figures figures;
 } __attribute__((aligned(64)));
 
@@ -62,22 +52,26 @@ struct stripe {
 			      memory_order_relaxed)
 
 static inline struct connection *entry_at(struct stripe *stripe, ref entry) {
-	return &stripe->pool[entry - 1].connection;
+	return &stripe->pool[entry - 1];
 }
 
-static inline ref ref_of(struct stripe *stripe, struct connection *connection) {
-	return (ref)((struct entry *)connection - stripe->pool) + 1;
+static inline ref ref_of(const struct stripe *stripe, const struct connection *connection) {
+	return (ref)(connection - stripe->pool) + 1;
 }
 
 /* Takes the entry out of everything and frees it; counts nothing but its absence. */
 void stripe_release(struct stripe *stripe, struct connection *connection);
 
-/* Files an entry by its `expires`; it must not be filed. */
-void wheel_file(struct stripe *stripe, struct connection *connection);
-/* Does nothing where it is not filed. */
-void wheel_unfile(struct stripe *stripe, struct connection *connection);
+/* Puts an entry that is in no queue at the end of that of `state`: `state` and `renewed` are set. */
+void queue_enter(struct stripe *stripe, struct connection *connection, uint8_t state, uint32_t now);
+void queue_leave(struct stripe *stripe, struct connection *connection);
+/* Of the entries of that worth the one renewed longest ago; NULL: there is none. */
+struct connection *queue_oldest(struct stripe *stripe, enum worth worth);
 /* Frees what has run out by `now`, visits at most *budget entries and takes them off it.
  * True: got through. */
-bool wheel_turn(struct stripe *stripe, uint32_t now, uint32_t *budget);
+bool queue_expire(struct stripe *stripe, const struct expiry *expiry, uint32_t now, uint32_t *budget);
+
+/* Puts every queue into the order of `renewed`. */
+void stripe_order(struct stripe *stripe);
 
 #endif

@@ -20,6 +20,8 @@ enum {
 	MOST_STRIPES = 64,
 	LEAST_STRIPE = 1024, /* entries: smaller ones would fill too unevenly */
 	MOST_CONNECTIONS = 1 << 26,
+	FIRST_BUCKETS = 2048, /* of a stripe; a power of two. Two pages */
+	PAGE = 4096,
 	VISITS = 256, /* entries looked at while a lock is held */
 };
 
@@ -30,7 +32,7 @@ struct table {
 	uint32_t capacity;     /* of a stripe */
 	void *memory;
 	size_t memory_size;
-	uint32_t turning; /* the stripe whose wheel turns; table_expire's own */
+	uint32_t turning; /* the stripe whose turn it is; table_expire's own */
 };
 
 static uint32_t stripes_for(uint32_t max) {
@@ -40,11 +42,13 @@ static uint32_t stripes_for(uint32_t max) {
 	return count;
 }
 
-static uint32_t buckets_for(uint32_t capacity) {
-	uint32_t count = 1;
-	while (count < capacity)
-		count *= 2;
-	return count;
+static size_t buckets_for(uint32_t capacity) {
+	return capacity > FIRST_BUCKETS ? capacity : FIRST_BUCKETS;
+}
+
+/* Stripes share no page, so that none is touched for the end of one that is not. */
+static size_t whole_pages(size_t size) {
+	return (size + PAGE - 1) / PAGE * PAGE;
 }
 
 static void *reserve(size_t size) {
@@ -56,8 +60,9 @@ static void *reserve(size_t size) {
 	return memory;
 }
 
-static bool reserve_stripes(struct table *table, uint32_t buckets) {
-	size_t pool = (size_t)table->capacity * sizeof(struct entry), chains = buckets * sizeof(ref);
+static bool reserve_stripes(struct table *table) {
+	size_t pool = whole_pages(table->capacity * sizeof(struct connection));
+	size_t chains = whole_pages(buckets_for(table->capacity) * sizeof(ref));
 	table->memory_size = table->stripe_count * (pool + chains);
 	table->memory = reserve(table->memory_size);
 	table->stripes = aligned_alloc(_Alignof(struct stripe), table->stripe_count * sizeof(struct stripe));
@@ -69,9 +74,10 @@ static bool reserve_stripes(struct table *table, uint32_t buckets) {
 		struct stripe *stripe = &table->stripes[i];
 		pthread_mutex_init(&stripe->lock, NULL);
 		stripe->secret = &table->secret;
-		stripe->pool = (struct entry *)(entries + i * pool);
+		stripe->pool = (struct connection *)(entries + i * pool);
 		stripe->buckets = (ref *)(refs + i * chains);
-		stripe->bucket_mask = buckets - 1;
+		stripe->bucket_count = FIRST_BUCKETS;
+		stripe->bucket_mask = FIRST_BUCKETS - 1;
 		stripe->capacity = table->capacity;
 	}
 	return true;
@@ -88,7 +94,7 @@ struct table *table_new(uint32_t max, const struct hash_secret *secret) {
 	table->secret = *secret;
 	table->stripe_count = stripes_for(max);
 	table->capacity = (max + table->stripe_count - 1) / table->stripe_count;
-	if (!reserve_stripes(table, buckets_for(table->capacity))) {
+	if (!reserve_stripes(table)) {
 		table_free(table);
 		errno = ENOMEM;
 		return NULL;
@@ -119,12 +125,12 @@ void table_unlock(struct stripe *stripe) {
 	pthread_mutex_unlock(&stripe->lock);
 }
 
-bool table_expire(struct table *table, uint32_t now, uint32_t budget) {
+bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now, uint32_t budget) {
 	for (uint32_t through = 0; through < table->stripe_count;) {
 		struct stripe *stripe = &table->stripes[table->turning];
 		uint32_t visits = budget < VISITS ? budget : VISITS, left = visits;
 		pthread_mutex_lock(&stripe->lock);
-		bool done = wheel_turn(stripe, now, &left);
+		bool done = queue_expire(stripe, expiry, now, &left);
 		pthread_mutex_unlock(&stripe->lock);
 		budget -= visits - left;
 		if (done) {
@@ -143,8 +149,8 @@ static size_t copy_some(struct stripe *stripe, uint32_t *index, struct connectio
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end && count < max; ++*index) {
-		const struct connection *connection = &stripe->pool[*index].connection;
-		if (connection->worth != ENTRY_FREE)
+		const struct connection *connection = &stripe->pool[*index];
+		if (connection->state != STATE_FREE)
 			out[count++] = *connection;
 	}
 	if (*index == stripe->used)
@@ -171,8 +177,8 @@ static size_t sweep_some(struct stripe *stripe, uint32_t *index, bool (*visit)(s
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end; ++*index) {
-		struct connection *connection = &stripe->pool[*index].connection;
-		if (connection->worth == ENTRY_FREE || visit(connection, context))
+		struct connection *connection = &stripe->pool[*index];
+		if (connection->state == STATE_FREE || visit(connection, context))
 			continue;
 		connection_remove(stripe, connection);
 		removed++;
@@ -190,6 +196,14 @@ size_t table_sweep(struct table *table, bool (*visit)(struct connection *, void 
 			removed += sweep_some(&table->stripes[i], &index, visit, context);
 	}
 	return removed;
+}
+
+void table_order(struct table *table) {
+	for (uint32_t i = 0; i < table->stripe_count; i++) {
+		pthread_mutex_lock(&table->stripes[i].lock);
+		stripe_order(&table->stripes[i]);
+		pthread_mutex_unlock(&table->stripes[i].lock);
+	}
 }
 
 static uint64_t read_figure(const _Atomic uint64_t *figure) {

@@ -27,9 +27,8 @@ static bool before(uint32_t left, uint32_t right) {
 	return (int32_t)(left - right) < 0;
 }
 
-static void raise_to(uint32_t *number, uint32_t least) {
-	if (before(*number, least))
-		*number = least;
+static uint32_t later(uint32_t left, uint32_t right) {
+	return before(left, right) ? right : left;
 }
 
 static bool within(uint32_t number, uint32_t first, uint32_t last) {
@@ -46,9 +45,23 @@ static uint32_t syn_end(const struct tcp_side *side) {
 	return side->end - side->early;
 }
 
+static uint32_t max_window(const struct tcp_side *side) {
+	return (uint32_t)side->window << side->shift;
+}
+
+/* Exact for what a segment can say: its window has 16 bits, and the shift found here is no
+ * larger than the scale that shifted it. */
+static void set_max_window(struct tcp_side *side, uint32_t window) {
+	uint8_t shift = 0;
+	while (window >> shift > UINT16_MAX)
+		shift++;
+	side->window = (uint16_t)(window >> shift);
+	side->shift = shift & 0xf;
+}
+
 /* How far back is not too late. */
 static uint32_t reach(const struct tcp_side *side) {
-	return side->max_window > OVERTAKEN ? side->max_window : OVERTAKEN;
+	return max_window(side) > OVERTAKEN ? max_window(side) : OVERTAKEN;
 }
 
 /* Windows of SYNs are never scaled (RFC 7323 2.2). */
@@ -106,16 +119,16 @@ static void learn_syn(struct tcp_track *track, const struct tcp_segment *segment
 		early = sender->early;
 	sender->early = early;
 	sender->end = segment->seq + 1 + early;
-	uint32_t window = receiver->flags & SIDE_SEEN ? receiver->max_window : 0;
+	uint32_t window = receiver->flags & SIDE_SEEN ? max_window(receiver) : 0;
 	sender->max_end = segment->seq + 1 + (window > early ? window : early);
 	sender->flags |= SIDE_SEEN;
 	if (segment->scale_permitted) {
-		sender->scale = segment->scale;
+		sender->scale = segment->scale & 0xf;
 		sender->flags |= SIDE_SCALE;
 	}
 	/* Crossing SYNs acknowledge nothing, but tell the window. */
 	if (receiver->flags & SIDE_SEEN && !(segment->flags & TCP_ACK))
-		raise_to(&receiver->max_end, syn_end(receiver) + segment->window);
+		receiver->max_end = later(receiver->max_end, syn_end(receiver) + segment->window);
 }
 
 static void learn_data(struct tcp_side *sender, const struct tcp_segment *segment) {
@@ -129,8 +142,8 @@ static void learn_data(struct tcp_side *sender, const struct tcp_segment *segmen
 
 static void learn_ack(struct tcp_side *receiver, const struct tcp_segment *segment, uint32_t window) {
 	if (receiver->flags & SIDE_LOOSE)
-		raise_to(&receiver->end, segment->ack); /* it must have sent it */
-	raise_to(&receiver->max_end, segment->ack + window);
+		receiver->end = later(receiver->end, segment->ack); /* it must have sent it */
+	receiver->max_end = later(receiver->max_end, segment->ack + window);
 	receiver->flags |= SIDE_SYN_ACKED;
 	if (receiver->flags & SIDE_FIN && segment->ack == receiver->end)
 		receiver->flags |= SIDE_FIN_ACKED;
@@ -143,8 +156,8 @@ void window_advance(struct tcp_track *track, const struct tcp_segment *segment, 
 	else
 		learn_data(sender, segment);
 	uint32_t window = window_of(track, segment, side);
-	if (window > sender->max_window)
-		sender->max_window = window;
+	if (window > max_window(sender))
+		set_max_window(sender, window);
 	if (segment->flags & TCP_FIN)
 		sender->flags |= SIDE_FIN;
 	if (segment->flags & TCP_ACK)
@@ -169,7 +182,9 @@ bool window_fits_reset(const struct tcp_track *track, const struct tcp_segment *
 		return false;
 	if (!(receiver->flags & SIDE_SEEN))
 		return within(segment->seq, syn_end(sender) - 1, sender->end);
-	return within(segment->seq, sender->end - receiver->max_window, sender->max_end);
+	/* What began inside the window may have ended behind it. */
+	uint32_t last = later(sender->max_end, sender->end);
+	return within(segment->seq, sender->end - max_window(receiver), last);
 }
 
 bool window_reset_is_exact(const struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
@@ -180,10 +195,10 @@ bool window_reset_is_exact(const struct tcp_track *track, const struct tcp_segme
 }
 
 static void loosen_side(struct tcp_side *side) {
-	side->max_window = WIDEST;
+	set_max_window(side, WIDEST);
 	side->scale = 14;
 	side->flags |= SIDE_SCALE | SIDE_LOOSE;
-	raise_to(&side->max_end, side->end + WIDEST);
+	side->max_end = later(side->max_end, side->end + WIDEST);
 }
 
 void window_loosen(struct tcp_track *track) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The trackers: TCP, ICMP queries, and everything else, of which only is known that
- * one side speaks or both do.
+ * What the states mean, and the trackers: TCP, ICMP queries, and everything else, of which
+ * only is known that one side speaks or both do.
  */
 #include "sallyport/core/track.h"
 
@@ -21,12 +21,13 @@ const struct timeouts default_timeouts = {{
     [TIMEOUT_LAST_ACK] = 60,      /* both have closed; TCP_TIMEWAIT_LEN */
     [TIMEOUT_TIME_WAIT] = 60,     /* the host's own: include/net/tcp.h TCP_TIMEWAIT_LEN. The 4 minutes of
 				     RFC 7857 are for translators, which give addresses to others */
-    [TIMEOUT_CLOSED] = 10,        /* long enough for a challenge ACK (RFC 5961) to come */
-    [TIMEOUT_UDP] = 30,           /* what net/netfilter/nf_conntrack_proto_udp.c takes; RFC 4787 REQ-5's
-				     2 min are for mappings that nobody can open again */
-    [TIMEOUT_UDP_STREAM] = 300,   /* RFC 4787 REQ-5: recommended 5 min */
-    [TIMEOUT_ICMP] = 60,          /* RFC 5508 REQ-1 */
-    [TIMEOUT_OTHER] = 600,        /* net/netfilter/nf_conntrack_proto_generic.c */
+    [TIMEOUT_CLOSED] = 15,      /* long enough for a challenge ACK (RFC 5961) to come, and for a lease to run
+				   out, whose connection then may prove to live */
+    [TIMEOUT_UDP] = 30,         /* what net/netfilter/nf_conntrack_proto_udp.c takes; RFC 4787 REQ-5's
+				   2 min are for mappings that nobody can open again */
+    [TIMEOUT_UDP_STREAM] = 300, /* RFC 4787 REQ-5: recommended 5 min */
+    [TIMEOUT_ICMP] = 60,        /* RFC 5508 REQ-1 */
+    [TIMEOUT_OTHER] = 600,      /* net/netfilter/nf_conntrack_proto_generic.c */
 }};
 
 static const char *const timeout_names[TIMEOUTS] = {
@@ -48,28 +49,81 @@ const char *timeout_name(enum timeout timeout) {
 	return (size_t)timeout < TIMEOUTS ? timeout_names[timeout] : "unknown";
 }
 
+/*
+ * What a state says of a connection in it.
+ *
+ * Worth: half-closed connections are under CLOSING although data may still flow: the oldest
+ * go first, and those that flow are never old. An answer to what is no TCP proves nothing
+ * about addresses (a forged query gets one too), and what is forgotten too early the
+ * opener's next packet opens again. So none of these may fill the table for good.
+ *
+ * Renews: repeats of what did not lead on keep nothing alive.
+ */
+static const struct meaning {
+	enum timeout timeout;
+	enum worth worth;
+	bool renews, doubtful;
+} meanings[STATES] = {
+    [TCP_SYN_SENT] = {TIMEOUT_SYN_SENT, WORTH_HALF_OPEN, .renews = false},
+    [TCP_SYN_RECV] = {TIMEOUT_SYN_RECV, WORTH_HALF_OPEN, .renews = false},
+    [TCP_ESTABLISHED] = {TIMEOUT_ESTABLISHED, WORTH_OPEN, .renews = true, .doubtful = true},
+    [TCP_FIN_WAIT] = {TIMEOUT_FIN_WAIT, WORTH_CLOSING, .renews = true, .doubtful = true},
+    [TCP_CLOSE_WAIT] = {TIMEOUT_CLOSE_WAIT, WORTH_CLOSING, .renews = true, .doubtful = true},
+    [TCP_LAST_ACK] = {TIMEOUT_LAST_ACK, WORTH_CLOSING, .renews = true},
+    [TCP_TIME_WAIT] = {TIMEOUT_TIME_WAIT, WORTH_CLOSING, .renews = true},
+    [TCP_CLOSED] = {TIMEOUT_CLOSED, WORTH_CLOSING, .renews = false, .doubtful = true},
+    [UDP_NEW] = {TIMEOUT_UDP, WORTH_HALF_OPEN, .renews = true},
+    [UDP_REPLIED] = {TIMEOUT_UDP_STREAM, WORTH_CLOSING, .renews = true},
+    [ICMP_NEW] = {TIMEOUT_ICMP, WORTH_HALF_OPEN, .renews = true},
+    [ICMP_REPLIED] = {TIMEOUT_ICMP, WORTH_CLOSING, .renews = true},
+    [OTHER_NEW] = {TIMEOUT_OTHER, WORTH_HALF_OPEN, .renews = true},
+    [OTHER_REPLIED] = {TIMEOUT_OTHER, WORTH_CLOSING, .renews = true},
+};
+
+enum timeout state_timeout(uint8_t state) {
+	return meanings[state].timeout;
+}
+
+enum worth state_worth(uint8_t state) {
+	return meanings[state].worth;
+}
+
+bool state_renews(uint8_t state) {
+	return meanings[state].renews;
+}
+
+bool state_is_open(uint8_t state) {
+	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT || state == TCP_CLOSE_WAIT;
+}
+
+bool state_is_doubtful(uint8_t state) {
+	return meanings[state].doubtful;
+}
+
 const char *state_name(uint8_t state) {
 	switch (state) {
-	case PSEUDO_NEW:
+	case UDP_NEW:
+	case ICMP_NEW:
+	case OTHER_NEW:
 		return "NEW";
-	case PSEUDO_REPLIED:
+	case UDP_REPLIED:
+	case ICMP_REPLIED:
+	case OTHER_REPLIED:
 		return "REPLIED";
 	default:
 		return tcp_state_name((enum tcp_state)state);
 	}
 }
 
-bool state_parse(const char *name, uint8_t *state) {
+uint32_t states_named(const char *name) {
 	enum tcp_state tcp;
 	if (tcp_state_parse(name, &tcp))
-		*state = (uint8_t)tcp;
-	else if (strcasecmp(name, "new") == 0)
-		*state = PSEUDO_NEW;
-	else if (strcasecmp(name, "replied") == 0)
-		*state = PSEUDO_REPLIED;
-	else
-		return false;
-	return true;
+		return 1u << tcp;
+	if (strcasecmp(name, "new") == 0)
+		return 1u << UDP_NEW | 1u << ICMP_NEW | 1u << OTHER_NEW;
+	if (strcasecmp(name, "replied") == 0)
+		return 1u << UDP_REPLIED | 1u << ICMP_REPLIED | 1u << OTHER_REPLIED;
+	return 0;
 }
 
 /* TCP */
@@ -83,14 +137,13 @@ static enum role segment_role(const struct packet *packet) {
 	return ROLE_MIDSTREAM;
 }
 
-static void segment_open(uint8_t *state, struct tcp_track *track, const struct packet *packet) {
+static uint8_t segment_open(struct tcp_track *track, const struct packet *packet) {
 	if (tcp_is_pure_syn(&packet->tcp)) {
 		tcp_open(track, &packet->tcp);
-		*state = TCP_SYN_SENT;
-	} else {
-		tcp_pickup(track, &packet->tcp, SIDE_OPENER);
-		*state = packet->tcp.flags & TCP_FIN ? TCP_FIN_WAIT : TCP_ESTABLISHED;
+		return TCP_SYN_SENT;
 	}
+	tcp_pickup(track, &packet->tcp, SIDE_OPENER);
+	return packet->tcp.flags & TCP_FIN ? TCP_FIN_WAIT : TCP_ESTABLISHED;
 }
 
 static enum reason segment_step(uint8_t *state, struct tcp_track *track, const struct packet *packet,
@@ -114,42 +167,39 @@ static bool segment_reopens(uint8_t state, const struct tcp_track *track, const 
 	return tcp_reopens((enum tcp_state)state, track, &packet->tcp, side);
 }
 
-static enum timeout segment_timeout(uint8_t state) {
-	return (enum timeout)state; /* one order for both */
-}
+/* Pseudo-connections: all that is known is whether the other side has spoken. */
 
-/* Half-closed connections are under CLOSING although data may still flow: the oldest go
- * first, and those that flow are never old. */
-static enum worth segment_worth(uint8_t state) {
-	switch (state) {
-	case TCP_SYN_SENT:
-	case TCP_SYN_RECV:
-		return WORTH_HALF_OPEN;
-	case TCP_ESTABLISHED:
-		return WORTH_OPEN;
+static uint8_t pseudo_open(struct tcp_track *track, const struct packet *packet) {
+	memset(track, 0, sizeof *track);
+	switch (packet->tuple.protocol) {
+	case PROTOCOL_UDP:
+		return UDP_NEW;
+	case PROTOCOL_ICMP:
+	case PROTOCOL_ICMPV6:
+		return ICMP_NEW;
 	default:
-		return WORTH_CLOSING;
+		return OTHER_NEW;
 	}
 }
 
-/* Repeats of what did not lead on keep nothing alive. */
-static bool segment_renews(uint8_t state) {
-	return state != TCP_SYN_SENT && state != TCP_SYN_RECV && state != TCP_CLOSED;
-}
-
-/* Pseudo-connections: all that is known is whether the other side has spoken. */
-
-static void pseudo_open(uint8_t *state, struct tcp_track *track, const struct packet *packet) {
-	(void)packet;
-	memset(track, 0, sizeof *track);
-	*state = PSEUDO_NEW;
+static uint8_t replied(uint8_t state) {
+	switch (state) {
+	case UDP_NEW:
+		return UDP_REPLIED;
+	case ICMP_NEW:
+		return ICMP_REPLIED;
+	case OTHER_NEW:
+		return OTHER_REPLIED;
+	default:
+		return state;
+	}
 }
 
 static enum reason pseudo_step(uint8_t *state, struct tcp_track *track, const struct packet *packet,
 			       enum side side) {
 	(void)track, (void)packet;
 	if (side == SIDE_OTHER)
-		*state = PSEUDO_REPLIED;
+		*state = replied(*state);
 	return REASON_NONE;
 }
 
@@ -165,30 +215,9 @@ static bool pseudo_reopens(uint8_t state, const struct tcp_track *track, const s
 	return false;
 }
 
-/* An answer proves nothing about addresses here (a forged query gets one too), and what
- * is forgotten too early the opener's next packet opens again. So none of these may
- * fill the table for good. */
-static enum worth pseudo_worth(uint8_t state) {
-	return state == PSEUDO_NEW ? WORTH_HALF_OPEN : WORTH_CLOSING;
-}
-
-static bool pseudo_renews(uint8_t state) {
-	(void)state;
-	return true;
-}
-
 static enum role datagram_role(const struct packet *packet) {
 	(void)packet;
 	return ROLE_OPENS;
-}
-
-static enum timeout udp_timeout(uint8_t state) {
-	return state == PSEUDO_REPLIED ? TIMEOUT_UDP_STREAM : TIMEOUT_UDP;
-}
-
-static enum timeout other_timeout(uint8_t state) {
-	(void)state;
-	return TIMEOUT_OTHER;
 }
 
 static enum role icmp_role(const struct packet *packet) {
@@ -198,41 +227,26 @@ static enum role icmp_role(const struct packet *packet) {
 	return icmp_is_reply(protocol, packet->icmp_type) ? ROLE_ANSWER : ROLE_ALONE;
 }
 
-static enum timeout icmp_timeout(uint8_t state) {
-	(void)state;
-	return TIMEOUT_ICMP;
-}
-
 static const struct tracker tcp_tracker = {
-    segment_role,    segment_open,    segment_step,  segment_relearn,
-    segment_reopens, segment_timeout, segment_worth, segment_renews,
-};
-
-static const struct tracker udp_tracker = {
-    datagram_role,  pseudo_open, pseudo_step,  pseudo_relearn,
-    pseudo_reopens, udp_timeout, pseudo_worth, pseudo_renews,
+    segment_role, segment_open, segment_step, segment_relearn, segment_reopens,
 };
 
 static const struct tracker icmp_tracker = {
-    icmp_role,      pseudo_open,  pseudo_step,  pseudo_relearn,
-    pseudo_reopens, icmp_timeout, pseudo_worth, pseudo_renews,
+    icmp_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens,
 };
 
-static const struct tracker other_tracker = {
-    datagram_role,  pseudo_open,   pseudo_step,  pseudo_relearn,
-    pseudo_reopens, other_timeout, pseudo_worth, pseudo_renews,
+static const struct tracker datagram_tracker = {
+    datagram_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens,
 };
 
 const struct tracker *tracker_of(uint8_t protocol) {
 	switch (protocol) {
 	case PROTOCOL_TCP:
 		return &tcp_tracker;
-	case PROTOCOL_UDP:
-		return &udp_tracker;
 	case PROTOCOL_ICMP:
 	case PROTOCOL_ICMPV6:
 		return &icmp_tracker;
 	default:
-		return &other_tracker;
+		return &datagram_tracker;
 	}
 }

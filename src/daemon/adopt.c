@@ -4,22 +4,16 @@
  * administrator's own connection first of all: the host's sockets say what that is.
  * What the rules do not allow is not taken up.
  */
+#include "sallyport/daemon/adopt.h"
+
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "sallyport/daemon/clock.h"
-#include "sallyport/daemon/daemon.h"
+#include "sallyport/daemon/enter.h"
 #include "sallyport/kernel/sockets.h"
-
-struct adoption {
-	struct filter *filter;
-	const struct policy *policy;
-	const struct ifaddrs *addresses; /* of this host; may be NULL */
-	uint32_t now;
-	size_t count;
-};
 
 /* ---- which interface ---- */
 
@@ -69,7 +63,7 @@ static bool is_allowed_on(const struct adoption *adoption, struct connection *co
 /* A socket does not say through which interface its packets come. Those of a connection
  * with ourselves come through loopback; others through one that has the local address, or
  * where only loopback has it, through any. */
-static bool is_allowed(const struct adoption *adoption, struct connection *connection) {
+bool adoption_allows(const struct adoption *adoption, struct connection *connection) {
 	bool to_ourselves = is_own_address(adoption, &connection->key.remote);
 	bool found = false;
 
@@ -89,58 +83,42 @@ static bool is_allowed(const struct adoption *adoption, struct connection *conne
 
 /* ---- into the table ---- */
 
-static void insert(struct adoption *adoption, struct stripe *stripe, const struct connection *wanted) {
-	const struct tracker *tracker = tracker_of(PROTOCOL_TCP);
-	const struct timeouts *timeouts = &adoption->policy->ruleset->settings.timeouts;
-	struct connection *connection = connection_insert(stripe, &wanted->key, adoption->now);
-
-	if (!connection)
-		return;
-	connection->rule = wanted->rule;
-	connection->generation = wanted->generation;
-	connection->interface = wanted->interface;
-	connection->direction = wanted->direction;
-	connection->state = wanted->state;
-	connection->flags = CONNECTION_PICKED_UP;
-	/* An epoch that is not the filter's: the windows are learned from the next segments. */
-	connection->epoch = (uint8_t)(atomic_load(&adoption->filter->epoch) - 1);
-	connection_touch(stripe, connection, adoption->now,
-			 timeouts->seconds[tracker->timeout(wanted->state)], tracker->worth(wanted->state),
-			 true);
-	adoption->count++;
-}
-
 static void adopt(const struct open_socket *socket, void *context) {
 	struct adoption *adoption = context;
 	struct connection wanted = {
 	    .key = socket->key,
-	    .direction = (uint8_t)socket->direction,
-	    .state = (uint8_t)socket->state,
+	    .direction = socket->direction,
+	    .state = socket->state,
+	    .opened = adoption->now,
+	    .renewed = adoption->now,
 	};
-	struct stripe *stripe;
 
-	if (!is_allowed(adoption, &wanted))
-		return;
-	stripe = table_lock(adoption->filter->table, &wanted.key);
-	if (!connection_find(stripe, &wanted.key))
-		insert(adoption, stripe, &wanted);
-	table_unlock(stripe);
+	if (adoption_allows(adoption, &wanted))
+		adoption->count += enter_connection(adoption->filter, &wanted);
 }
 
-size_t daemon_adopt_sockets(struct daemon *daemon) {
-	struct ifaddrs *addresses = NULL;
-	struct adoption adoption = {
+void adoption_begin(struct adoption *adoption, struct daemon *daemon) {
+	*adoption = (struct adoption){
 	    .filter = &daemon->workplace.filter,
 	    .policy = &daemon_policy(daemon)->policy,
 	    .now = clock_seconds(),
 	};
+	if (getifaddrs(&adoption->addresses) != 0)
+		adoption->addresses = NULL;
+}
+
+void adoption_end(struct adoption *adoption) {
+	freeifaddrs(adoption->addresses);
+}
+
+size_t daemon_adopt_sockets(struct daemon *daemon) {
+	struct adoption adoption;
 	struct error err;
 
-	if (getifaddrs(&addresses) == 0)
-		adoption.addresses = addresses;
+	adoption_begin(&adoption, daemon);
 	if (!sockets_open(adopt, &adoption, &err))
 		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read what connections are open: %s",
 			  err.text);
-	freeifaddrs(addresses);
+	adoption_end(&adoption);
 	return adoption.count;
 }

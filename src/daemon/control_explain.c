@@ -50,7 +50,7 @@ void command_explain(struct client *client, const json_t *request) {
 	struct error err;
 	const char *probe = request_text(request, "probe", &err);
 
-	if (!probe || !probe_parse(probe, &host_world, &question, &err)) {
+	if (!probe || !probe_parse(probe, ruleset, &host_world, &question, &err)) {
 		client_error(client, err.text);
 		return;
 	}

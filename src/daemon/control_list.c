@@ -9,6 +9,7 @@
 #include "sallyport/daemon/answer.h"
 #include "sallyport/daemon/client.h"
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/request.h"
 
 enum { CHUNK = 256 };
@@ -33,6 +34,13 @@ static const char *service_of(const struct daemon *daemon, const struct connecti
 	return services_name(daemon->services, daemon_policy(daemon)->ruleset, key->protocol, port);
 }
 
+/* The connection keeps its low byte alone, and is never newer than the rules. */
+static uint32_t generation_of(const struct daemon *daemon, const struct connection *connection) {
+	uint32_t running = daemon_policy(daemon)->ruleset->generation;
+
+	return running - (uint8_t)(running - connection->generation);
+}
+
 static json_t *connection_answer(const struct daemon *daemon, const struct connection *connection,
 				 uint32_t now) {
 	const struct key *key = &connection->key;
@@ -45,9 +53,9 @@ static json_t *connection_answer(const struct daemon *daemon, const struct conne
 			key->local_port, "remote", addr_print(&key->remote, remote), "remote_port",
 			key->remote_port, "direction", direction_name((enum direction)connection->direction),
 			"state", state_name(connection->state), "age", (json_int_t)(now - connection->opened),
-			"idle", (json_int_t)(now - connection->last_seen), "rule",
+			"idle", (json_int_t)(now - connection->renewed), "rule",
 			answer_place(policy_place(daemon_policy(daemon), connection)), "generation",
-			(json_int_t)connection->generation);
+			(json_int_t)generation_of(daemon, connection));
 	if (service)
 		json_object_set_new(row, "service", answer_text(service));
 	if (connection->flags & CONNECTION_LEARNED)
@@ -125,7 +133,7 @@ void command_kill(struct client *client, const json_t *request) {
 		client_error(client, "kill which connections? Name a protocol, address, port, ..., or `all`");
 		return;
 	}
-	count = table_sweep(daemon->workplace.filter.table, survives, &killing);
+	count = daemon_cut(daemon, survives, &killing);
 	log_write(&daemon->log, LOG_KILLED, NULL, "%zu connections killed, as user %u asked", count,
 		  (unsigned)client_peer(client)->uid);
 	client_done(client, json_pack("{s:o}", "count", answer_count(count)));

@@ -9,6 +9,7 @@
 #include "sallyport/daemon/answer.h"
 #include "sallyport/daemon/client.h"
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/copier.h"
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
 #include "sallyport/daemon/request.h"
@@ -129,14 +130,29 @@ static json_t *daemon_answer(const struct daemon *daemon, const struct worker_fi
 			 answer_count(milliseconds(&usage.ru_utime) + milliseconds(&usage.ru_stime)));
 }
 
+/* How the kernel's leases and the table compare, and what copies have told. */
+static json_t *leases_answer(const struct daemon *daemon) {
+	const struct lease_figures *figures = &daemon->lease_watch.last;
+	struct copier_figures copies = copier_figures(daemon->copier);
+	json_t *age = figures->time ? answer_count(clock_seconds() - figures->time) : json_null();
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "count",
+			 answer_count(figures->leases), "unknown", answer_count(figures->unknown), "adopted",
+			 answer_count(figures->adopted), "revoked", answer_count(figures->revoked), "ended",
+			 answer_count(figures->ended), "age", age, "copies", "received",
+			 answer_count(copies.copies), "batches", answer_count(copies.batches), "lost",
+			 answer_count(copies.lost), "strangers", answer_count(copies.strangers));
+}
+
 void command_stats(struct client *client, const json_t *request) {
 	struct daemon *daemon = client_daemon(client);
 	struct worker_figures figures = daemon_figures(daemon);
 
 	(void)request;
-	client_send(client, json_pack("{s:o, s:o, s:o, s:o}", "reasons", reasons_answer(&figures), "kernel",
-				      kernel_answer(daemon), "table", table_answer(daemon), "daemon",
-				      daemon_answer(daemon, &figures)));
+	client_send(client,
+		    json_pack("{s:o, s:o, s:o, s:o, s:o}", "reasons", reasons_answer(&figures), "kernel",
+			      kernel_answer(daemon), "table", table_answer(daemon), "leases",
+			      leases_answer(daemon), "daemon", daemon_answer(daemon, &figures)));
 	client_done(client, NULL);
 }
 

@@ -15,8 +15,13 @@
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
+#include "sallyport/daemon/copier.h"
+#include "sallyport/daemon/lease_watch.h"
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
+#include "sallyport/daemon/restore.h"
+#include "sallyport/kernel/copies.h"
+#include "sallyport/kernel/sockets.h"
 
 struct policy_version *daemon_policy(const struct daemon *daemon) {
 	return daemon->workplace.policy.current;
@@ -79,8 +84,19 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
 	place->packet_log = packet_log_open(&daemon->log, daemon->links, err);
 	if (!place->packet_log)
 		return false;
-	daemon->install = install_open(options->queue_first, options->queue_last, err);
+	daemon->sockets = socket_finder_open(err);
+	if (!daemon->sockets)
+		return false;
+	daemon->install =
+	    install_open(options->queue_first, options->queue_last, copies_group(options->queue_first), err);
 	return daemon->install != NULL;
+}
+
+/* What is known of connections that are open: what was saved at the last stop, the host's sockets, the leases
+ * that an earlier daemon has left in the kernel. */
+static void take_up_connections(struct daemon *daemon) {
+	daemon_restore_connections(daemon);
+	daemon_reconcile(daemon);
 }
 
 static bool make_table(struct daemon *daemon, struct error *err) {
@@ -99,6 +115,7 @@ static bool make_table(struct daemon *daemon, struct error *err) {
 	daemon->services = services_load();
 	if (!daemon->services)
 		return error_set(err, "out of memory");
+	take_up_connections(daemon);
 	return true;
 }
 
@@ -112,7 +129,8 @@ static bool make_workers(struct daemon *daemon, struct error *err) {
 			return false;
 		daemon->workers[daemon->worker_count++] = worker;
 	}
-	return true;
+	daemon->copier = copier_new(copies_group(options->queue_first), &daemon->workplace, err);
+	return daemon->copier != NULL;
 }
 
 static bool start_workers(struct daemon *daemon, struct error *err) {
@@ -120,7 +138,7 @@ static bool start_workers(struct daemon *daemon, struct error *err) {
 		if (!worker_start(daemon->workers[i], err))
 			return false;
 	}
-	return true;
+	return copier_start(daemon->copier, err);
 }
 
 static bool open_sockets(struct daemon *daemon, struct error *err) {
@@ -131,20 +149,15 @@ static bool open_sockets(struct daemon *daemon, struct error *err) {
 	return daemon->control != NULL;
 }
 
-/* Last of all: the first packet that it sends here finds everything ready. Sockets are
- * read before it, and after it once more for what was opened in between. */
+/* Last of all: the first packet that it sends here finds everything ready. */
 static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
-	size_t adopted = daemon_adopt_sockets(daemon);
-
 	log_write(&daemon->log, LOG_STARTING, NULL, "sallyportd %s starts with %s", SALLYPORT_VERSION,
 		  daemon->options->rules_file);
-	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, err);
+	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, err);
 	if (!daemon->installed)
 		return false;
-	adopted += daemon_adopt_sockets(daemon);
-	if (adopted > 0)
-		log_write(&daemon->log, LOG_STARTING, NULL, "%zu open connections of this host go on",
-			  adopted);
+	/* Once more, for what was opened in between. */
+	daemon_reconcile(daemon);
 	return true;
 }
 
@@ -172,10 +185,13 @@ static void tear_down(struct daemon *daemon) {
 		worker_ask_to_stop(daemon->workers[i]);
 	for (size_t i = 0; i < daemon->worker_count; i++)
 		worker_free(daemon->workers[i]);
+	copier_free(daemon->copier);
+	daemon_save_connections(daemon);
 	control_close(daemon->control);
 	loop_free(daemon->loop);
 	packet_log_close(place->packet_log);
 	install_close(daemon->install);
+	socket_finder_close(daemon->sockets);
 	links_free(daemon->links);
 	links_watch_close(place->links_watch);
 	services_free(daemon->services);

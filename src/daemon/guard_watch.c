@@ -9,19 +9,12 @@
 #include <inttypes.h>
 
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/lease_watch.h"
 
 enum {
-	SECOND_US = 1000 * 1000,
 	/* Reading the counters of many rules takes the kernel a while: at most 1/50 of our time. */
 	READ_SHARE = 50,
 };
-
-static uint64_t monotonic_us(void) {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND_US + (uint64_t)time.tv_nsec / 1000;
-}
 
 static void forget_windows(struct daemon *daemon) {
 	atomic_fetch_add_explicit(&daemon->workplace.filter.epoch, 1, memory_order_relaxed);
@@ -39,10 +32,11 @@ static void compare(struct guard_watch *watch, struct daemon *daemon, uint64_t n
 	log_write(&daemon->log, LOG_GUARD, NULL,
 		  "the guard judged %" PRIu64 " packets by the static rules: daemon too slow or queue full",
 		  judged);
+	daemon_reconcile(daemon);
 }
 
 static void read_counters(struct guard_watch *watch, struct daemon *daemon) {
-	uint64_t start = monotonic_us();
+	uint64_t start = clock_microseconds();
 	struct kernel_counts counts;
 	struct error err;
 	uint64_t taken;
@@ -57,7 +51,7 @@ static void read_counters(struct guard_watch *watch, struct daemon *daemon) {
 		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's counters: %s", err.text);
 		watch->unreadable = true;
 	}
-	taken = monotonic_us() - start;
+	taken = clock_microseconds() - start;
 	watch->read_at = start + taken * READ_SHARE;
 }
 
@@ -69,7 +63,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	if (watch->restored == now)
 		return;
 	watch->restored = now;
-	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, &err)) {
+	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
 			  "another program removed our nftables table, and it cannot be put back: %s",
 			  err.text);

@@ -12,8 +12,11 @@
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
+#include "sallyport/daemon/copier.h"
 #include "sallyport/daemon/guard_watch.h"
+#include "sallyport/daemon/lease_watch.h"
 #include "sallyport/daemon/reload.h"
+#include "sallyport/kernel/sockets.h"
 
 enum {
 	TICK_US = 1000 * 1000,
@@ -63,11 +66,31 @@ static int reload(sd_event_source *source, const struct signalfd_siginfo *info, 
 
 /* ---- timers ---- */
 
+/* A connection that has run out, but may stand all the same: of this host's own the socket knows. A RST that
+ * came for somebody behind it may be forged, so that one gets the time of a half-closed connection to prove
+ * that it lives. */
+static int keep_standing(struct connection *connection, void *context) {
+	struct daemon *daemon = context;
+	enum tcp_state state;
+
+	if (connection->flags & CONNECTION_FORWARDED)
+		return connection->state == TCP_CLOSED ? (int)TCP_CLOSE_WAIT : (int)LET_GO;
+	return socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state)
+		   ? (int)state
+		   : (int)LET_GO;
+}
+
 /* A slice of expiry; comes back until the table is through. */
 static int expire(sd_event_source *source, void *context) {
 	struct loop *loop = context;
+	struct daemon *daemon = loop->daemon;
+	struct expiry expiry = {
+	    .timeouts = &daemon_policy(daemon)->ruleset->settings.timeouts,
+	    .keep = keep_standing,
+	    .context = daemon,
+	};
 
-	if (!table_expire(loop->daemon->workplace.filter.table, clock_seconds(), EXPIRE_BUDGET))
+	if (!table_expire(daemon->workplace.filter.table, &expiry, clock_seconds(), EXPIRE_BUDGET))
 		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -89,6 +112,11 @@ static void check_workers(struct loop *loop) {
 			  err.text);
 		sd_event_exit(loop->event, EXIT_FAILURE);
 	}
+	if (copier_has_failed(daemon->copier, &err)) {
+		log_write(&daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s",
+			  err.text);
+		sd_event_exit(loop->event, EXIT_FAILURE);
+	}
 }
 
 static int again(sd_event_source *source, uint64_t interval) {
@@ -103,6 +131,7 @@ static int tick(sd_event_source *source, uint64_t time, void *context) {
 	(void)time;
 	check_workers(loop);
 	guard_watch_tick(&loop->guard, loop->daemon);
+	lease_watch_tick(loop->daemon);
 	packet_log_tick(loop->daemon->workplace.packet_log);
 	control_tick(loop->daemon->control);
 	sd_event_source_set_enabled(loop->expire, SD_EVENT_ONESHOT);

@@ -8,14 +8,20 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sallyport/host/world.h"
 
+#define DEFAULT_STATE "/var/lib/sallyport"
+
 static const char usage[] =
-    "usage: sallyportd [--rules FILE] [--socket PATH] [--queue N[-M]] [--foreground] [--check]\n"
+    "usage: sallyportd [--rules FILE] [--socket PATH] [--state DIR] [--queue N[-M]] [--foreground]\n"
+    "                  [--check]\n"
     "\n"
     "  -r, --rules FILE    the rules file (" DEFAULT_RULES_FILE ")\n"
     "  -s, --socket PATH   where `sallyport` asks (" DEFAULT_SOCKET ")\n"
+    "  -d, --state DIR     where connections are saved over a restart ($STATE_DIRECTORY, or\n"
+    "                      " DEFAULT_STATE " where it exists)\n"
     "  -q, --queue N[-M]   one worker thread for each of these nfqueues (0)\n"
     "  -f, --foreground    log to stderr, never to the journal\n"
     "  -c, --check         load the rules file, say what is wrong with it, and leave\n"
@@ -25,10 +31,15 @@ static const char usage[] =
     "SIGHUP reloads the rules, SIGTERM stops. See sallyportd(8) and sallyport.rules(5).\n";
 
 static const struct option long_options[] = {
-    {"rules", required_argument, NULL, 'r'}, {"socket", required_argument, NULL, 's'},
-    {"queue", required_argument, NULL, 'q'}, {"foreground", no_argument, NULL, 'f'},
-    {"check", no_argument, NULL, 'c'},       {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+    {"rules", required_argument, NULL, 'r'},
+    {"socket", required_argument, NULL, 's'},
+    {"state", required_argument, NULL, 'd'},
+    {"queue", required_argument, NULL, 'q'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"check", no_argument, NULL, 'c'},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool number_parse(const char **text, uint16_t *number) {
@@ -63,17 +74,33 @@ bool queue_range_parse(const char *text, uint16_t *first, uint16_t *last) {
 	return true;
 }
 
+/* systemd's StateDirectory= first, then where it would be. */
+static const char *default_state_directory(void) {
+	const char *given = getenv("STATE_DIRECTORY");
+
+	if (given && *given)
+		return given;
+	return access(DEFAULT_STATE, F_OK) == 0 ? DEFAULT_STATE : NULL;
+}
+
 enum options_result options_parse(int argc, char **argv, struct options *options) {
 	int letter;
 
-	*options = (struct options){.rules_file = DEFAULT_RULES_FILE, .socket_path = DEFAULT_SOCKET};
-	while ((letter = getopt_long(argc, argv, "r:s:q:fcVh", long_options, NULL)) != -1) {
+	*options = (struct options){
+	    .rules_file = DEFAULT_RULES_FILE,
+	    .socket_path = DEFAULT_SOCKET,
+	    .state_directory = default_state_directory(),
+	};
+	while ((letter = getopt_long(argc, argv, "r:s:d:q:fcVh", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'r':
 			options->rules_file = optarg;
 			break;
 		case 's':
 			options->socket_path = optarg;
+			break;
+		case 'd':
+			options->state_directory = *optarg ? optarg : NULL;
 			break;
 		case 'q':
 			if (queue_range_parse(optarg, &options->queue_first, &options->queue_last))

@@ -42,7 +42,7 @@ void policy_drop(struct policy_version *version) {
 }
 
 const struct place *policy_place(const struct policy_version *version, const struct connection *connection) {
-	if (connection->rule == NO_RULE || connection->generation != version->ruleset->generation ||
+	if (connection->rule == NO_RULE || connection->generation != (uint8_t)version->ruleset->generation ||
 	    connection->rule >= version->ruleset->count)
 		return NULL;
 	return &version->ruleset->rules[connection->rule].place;
@@ -67,6 +67,13 @@ struct policy_version *policy_slot_hold(struct policy_slot *slot) {
 	version = policy_hold(slot->current);
 	pthread_mutex_unlock(&slot->lock);
 	return version;
+}
+
+void policy_refresh(struct policy_version **held, struct policy_slot *slot) {
+	if (atomic_load(&slot->generation) == (*held)->ruleset->generation)
+		return;
+	policy_drop(*held);
+	*held = policy_slot_hold(slot);
 }
 
 void policy_slot_swap(struct policy_slot *slot, struct policy_version *next) {

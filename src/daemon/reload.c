@@ -14,6 +14,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "sallyport/daemon/cut.h"
+
 /* Feeds the watchdog too: the main thread is busy for as long as the rules take. */
 static void notify_reloading(void) {
 	struct timespec time;
@@ -33,32 +35,24 @@ static void carry_counters(struct daemon *daemon, struct policy_version *next,
 	free(by_rule);
 }
 
-struct sweep {
-	const struct policy *policy;
-	struct links *links;
-};
-
-static bool still_allowed(struct connection *connection, void *context) {
-	struct sweep *sweep = context;
-
-	return filter_recheck(sweep->policy, connection, links_name(sweep->links, connection->interface));
-}
-
-static void settle_workers(struct daemon *daemon) {
-	for (size_t i = 0; i < daemon->worker_count; i++) {
-		if (!worker_settle(daemon->workers[i]))
-			log_write(&daemon->log, LOG_PROBLEM, NULL, "the worker of nfqueue %u does not move",
-				  worker_queue_number(daemon->workers[i]));
-	}
-}
-
 /* From here on nothing can fail. Returns how many connections were cut. */
 static size_t put_in_force(struct daemon *daemon, struct policy_version *next) {
-	struct sweep sweep = {.policy = &next->policy, .links = daemon->links};
-
 	policy_slot_swap(&daemon->workplace.policy, next);
-	settle_workers(daemon);
-	return table_sweep(daemon->workplace.filter.table, still_allowed, &sweep);
+	daemon_settle_workers(daemon);
+	return daemon_cut_forbidden(daemon, &next->policy);
+}
+
+/* The leases of what it forbids go with the same transaction. */
+static bool install(struct daemon *daemon, const struct policy_version *next, struct error *err) {
+	struct key_list cut = {0};
+	struct revocation revocation;
+	bool done;
+
+	daemon_find_cuts(daemon, &next->policy, &cut);
+	revocation = key_list_revocation(&cut);
+	done = install_ruleset(daemon->install, next->ruleset, &revocation, err);
+	key_list_free(&cut);
+	return done;
 }
 
 static bool change_rules(struct daemon *daemon, struct ruleset *ruleset, struct reload_report *report) {
@@ -76,7 +70,7 @@ static bool change_rules(struct daemon *daemon, struct ruleset *ruleset, struct 
 			  uncounted.text);
 	carry_counters(daemon, next, &kernel);
 	kernel_counts_free(&kernel);
-	if (!install_ruleset(daemon->install, ruleset, &report->error)) {
+	if (!install(daemon, next, &report->error)) {
 		policy_drop(next);
 		return false;
 	}

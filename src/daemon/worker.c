@@ -63,7 +63,18 @@ static void log_packet(struct worker *worker, const struct packet *packet, const
 	packet_log_push(worker->place->packet_log, worker->ring, &event);
 }
 
-static enum verdict judge(struct worker *worker, const struct queued *queued, uint32_t now) {
+static enum response response_to(const struct decision *decision) {
+	switch (decision->verdict) {
+	case VERDICT_ACCEPT:
+		return decision->lease ? RESPONSE_LEASE : RESPONSE_PASS;
+	case VERDICT_REJECT:
+		return RESPONSE_REJECT;
+	default:
+		return RESPONSE_DROP;
+	}
+}
+
+static enum response judge(struct worker *worker, const struct queued *queued, uint32_t now) {
 	struct arrival arrival = {
 	    .hook = queued->hook,
 	    .interface_index = queued->interface,
@@ -77,29 +88,20 @@ static enum verdict judge(struct worker *worker, const struct queued *queued, ui
 	malformed = packet_parse(queued->bytes, queued->captured, queued->length, &packet);
 	if (malformed != REASON_NONE) {
 		add(&worker->reasons[malformed], 1);
-		return queued->hook == HOOK_LEARN ? VERDICT_ACCEPT : VERDICT_DROP;
+		return queued->hook == HOOK_LEARN ? RESPONSE_PASS : RESPONSE_DROP;
 	}
 	decision = filter_packet(&worker->place->filter, &worker->policy->policy, &packet, &arrival, now);
 	add(&worker->reasons[decision.reason], 1);
 	if (decision.log)
 		log_packet(worker, &packet, &arrival, &decision);
-	return decision.verdict;
-}
-
-static void take_current_policy(struct worker *worker) {
-	struct policy_slot *slot = &worker->place->policy;
-
-	if (atomic_load(&slot->generation) == worker->policy->ruleset->generation)
-		return;
-	policy_drop(worker->policy);
-	worker->policy = policy_slot_hold(slot);
+	return response_to(&decision);
 }
 
 static void work_batch(struct worker *worker, const struct queued *packets, int count) {
 	uint32_t now = clock_seconds();
 	struct error err;
 
-	take_current_policy(worker);
+	policy_refresh(&worker->policy, &worker->place->policy);
 	for (int i = 0; i < count; i++)
 		queue_verdict(worker->queue, &packets[i], judge(worker, &packets[i], now),
 			      &worker->place->marks);

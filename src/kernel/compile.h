@@ -31,6 +31,7 @@ void inventory_free(struct inventory *inventory);
 struct compile_options {
 	enum dispatch dispatch;
 	uint16_t queue_first, queue_last;
+	uint16_t copies_group; /* of nflog */
 };
 
 /* Everything that one compilation carries along. */
@@ -44,12 +45,14 @@ struct compiler {
 	struct inventory *made;
 };
 
-/* Appends to `batch` what turns the kernel's table into this ruleset. `old` names what an
- * earlier ruleset left there; NULL: whatever stands under our names goes first. *made is
+/* Appends to `batch`, which the caller begins and ends, what turns the kernel's table into this ruleset.
+ * `old` names what an earlier ruleset left there; NULL: whatever stands under our names goes first. *made is
  * filled with what the next reload has to delete. */
 void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		     const struct compile_options *options, const struct inventory *old,
 		     struct inventory *made);
+/* Of the named sets in our table, those that no reload deletes or fills. */
+bool compile_is_lasting_set(const char *name);
 /* Appends the removal of every table of ours, there or not. */
 void compile_removal(struct batch *batch, enum dispatch dispatch);
 
@@ -92,6 +95,25 @@ void set_name(const struct set *set, enum family family, char name[80]);
 /* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
 void put_ports(struct compiler *compiler, enum direction direction, bool standing);
 const char *port_map_name(enum direction direction);
+
+/* dispatch.c */
+void put_dispatch(struct compiler *compiler);
+/* Of the essentials, those that stand before the file's own rules and open nothing: an answer to a
+ * query must find a connection. */
+bool kernel_accepts(const struct ruleset *ruleset, uint32_t index);
+void put_bogus_flags(struct compiler *compiler, const char *chain);
+
+/* fast_path.c: leases. */
+void put_lease_sets(struct compiler *compiler);
+void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+/* The chains that those lead to, and the one that grants. */
+void put_fast_path(struct compiler *compiler, enum direction direction);
+/* Accepts the packet, and gives its connection a place in `half` or a lease. */
+const char *grant_chain(enum direction direction);
+
+/* verdict.c, guard.c */
+void put_verdicts(struct compiler *compiler);
+void put_guard(struct compiler *compiler);
 
 #define CHAIN_ASK    "ask"
 #define CHAIN_REJECT "reject"

@@ -67,29 +67,13 @@ struct element_walk {
 	struct tally defaults;
 };
 
-static const struct nlattr *member(const struct nlattr *nest, uint16_t type) {
-	const struct nlattr *attribute;
-
-	if (!nest)
-		return NULL;
-	mnl_attr_for_each_nested(attribute, nest) {
-		if (mnl_attr_get_type(attribute) == type)
-			return attribute;
-	}
-	return NULL;
-}
-
-static uint64_t read_u64(const struct nlattr *attribute) {
-	return attribute && mnl_attr_get_payload_len(attribute) == sizeof(uint64_t)
-		   ? be64toh(mnl_attr_get_u64(attribute))
-		   : 0;
-}
-
 static void read_element(struct element_walk *walk, const struct nlattr *element) {
-	const struct nlattr *key = member(member(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
-	const struct nlattr *counter = member(member(element, NFTA_SET_ELEM_EXPR), NFTA_EXPR_DATA);
-	struct tally tally = {read_u64(member(counter, NFTA_COUNTER_PACKETS)),
-			      read_u64(member(counter, NFTA_COUNTER_BYTES))};
+	const struct nlattr *key =
+	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	const struct nlattr *counter =
+	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_EXPR), NFTA_EXPR_DATA);
+	struct tally tally = {attribute_u64(nested_attribute(counter, NFTA_COUNTER_PACKETS)),
+			      attribute_u64(nested_attribute(counter, NFTA_COUNTER_BYTES))};
 	struct tally *to;
 	uint32_t owner;
 

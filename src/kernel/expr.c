@@ -33,20 +33,29 @@ static struct nftnl_expr *append(struct nftnl_rule *rule, const char *name) {
 	return expr;
 }
 
-static void load_meta(struct nftnl_rule *rule, uint32_t key) {
+static void load_meta_to(struct nftnl_rule *rule, uint32_t key, uint32_t reg) {
 	struct nftnl_expr *expr = append(rule, "meta");
 
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, reg);
 }
 
-static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length) {
+static void load_meta(struct nftnl_rule *rule, uint32_t key) {
+	load_meta_to(rule, key, NFT_REG_1);
+}
+
+static void load_payload_to(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length,
+			    uint32_t reg) {
 	struct nftnl_expr *expr = append(rule, "payload");
 
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
+}
+
+static void load_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t length) {
+	load_payload_to(rule, base, offset, length, NFT_REG_1);
 }
 
 static void compare(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t length) {
@@ -91,6 +100,11 @@ static struct nftnl_expr *lookup(struct nftnl_rule *rule, const char *set, uint3
 void expr_protocol(struct nftnl_rule *rule, uint8_t protocol) {
 	load_meta(rule, NFT_META_L4PROTO);
 	compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
+void expr_protocol_not(struct nftnl_rule *rule, uint8_t protocol) {
+	load_meta(rule, NFT_META_L4PROTO);
+	compare(rule, NFT_CMP_NEQ, &protocol, sizeof(protocol));
 }
 
 void expr_family(struct nftnl_rule *rule, enum family family) {
@@ -142,13 +156,17 @@ void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32
 	lookup(rule, set, set_id, true);
 }
 
-static uint32_t load_addr(struct nftnl_rule *rule, enum family family, enum end end) {
+static uint32_t load_addr_to(struct nftnl_rule *rule, enum family family, enum end end, uint32_t reg) {
 	uint32_t length = family == FAMILY_IPV4 ? 4 : 16;
 	uint32_t offset = family == FAMILY_IPV4 ? (end == END_SOURCE ? IPV4_SOURCE : IPV4_DESTINATION)
 						: (end == END_SOURCE ? IPV6_SOURCE : IPV6_DESTINATION);
 
-	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, length);
+	load_payload_to(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, length, reg);
 	return length;
+}
+
+static uint32_t load_addr(struct nftnl_rule *rule, enum family family, enum end end) {
+	return load_addr_to(rule, family, end, NFT_REG_1);
 }
 
 /* Where the range is a prefix: its mask. */
@@ -214,6 +232,14 @@ void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags) {
 	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &flags, 1);
 }
 
+void expr_tcp_has(struct nftnl_rule *rule, uint8_t flags) {
+	static const uint8_t zero;
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1);
+	bitwise(rule, &flags, &zero, 1);
+	compare(rule, NFT_CMP_NEQ, &zero, 1);
+}
+
 void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set) {
 	load_tcp_kind(rule);
 	lookup(rule, set, 0, false);
@@ -222,6 +248,52 @@ void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set) {
 void expr_port_map(struct nftnl_rule *rule, const char *map) {
 	load_port(rule, END_DESTINATION);
 	nftnl_expr_set_u32(lookup(rule, map, 0, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+}
+
+/* Each field of a concatenation starts a 32-bit register of its own. */
+static uint32_t load_end(struct nftnl_rule *rule, enum family family, enum end end, uint32_t reg) {
+	reg += load_addr_to(rule, family, end, reg) / NFT_REG32_SIZE;
+	load_payload_to(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2, reg);
+	return reg + 1;
+}
+
+static void load_tuple(struct nftnl_rule *rule, enum family family, enum end local) {
+	enum end remote = local == END_SOURCE ? END_DESTINATION : END_SOURCE;
+	uint32_t reg = load_end(rule, family, local, NFT_REG32_00);
+
+	reg = load_end(rule, family, remote, reg);
+	load_meta_to(rule, NFT_META_L4PROTO, reg);
+}
+
+void expr_tuple_in(struct nftnl_rule *rule, enum family family, enum end local, const char *set) {
+	load_tuple(rule, family, local);
+	lookup(rule, set, 0, true);
+}
+
+void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
+		       const char *set, uint32_t timeout_ms) {
+	static const uint32_t operations[] = {
+	    [SET_ADD] = NFT_DYNSET_OP_ADD,
+	    [SET_UPDATE] = NFT_DYNSET_OP_UPDATE,
+	    [SET_DELETE] = NFT_DYNSET_OP_DELETE,
+	};
+	struct nftnl_expr *expr;
+
+	load_tuple(rule, family, local);
+	expr = append(rule, "dynset");
+	nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operations[change]);
+	if (timeout_ms)
+		nftnl_expr_set_u64(expr, NFTNL_EXPR_DYNSET_TIMEOUT, timeout_ms);
+}
+
+void expr_copy(struct nftnl_rule *rule, uint16_t group, uint32_t length, uint16_t gather) {
+	struct nftnl_expr *expr = append(rule, "log");
+
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, length);
+	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_QTHRESHOLD, gather);
 }
 
 void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type) {
@@ -281,6 +353,10 @@ void expr_goto(struct nftnl_rule *rule, const char *chain) {
 
 void expr_jump(struct nftnl_rule *rule, const char *chain) {
 	go(rule, NFT_JUMP, chain);
+}
+
+void expr_return(struct nftnl_rule *rule) {
+	expr_verdict(rule, NFT_RETURN);
 }
 
 void expr_tproxy(struct nftnl_rule *rule) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nftables expressions, appended to a rule one by one. All work on register 1. Names follow what `nft list
+ * nftables expressions, appended to a rule one by one. All work on register 1, those of a
+ * tuple on the 32-bit registers from its first on. Names follow what `nft list
  * ruleset` prints.
  */
 #ifndef SALLYPORT_KERNEL_EXPR_H
@@ -22,6 +23,8 @@ enum end { END_SOURCE, END_DESTINATION };
 
 /* meta l4proto P */
 void expr_protocol(struct nftnl_rule *rule, uint8_t protocol);
+/* meta l4proto != P */
+void expr_protocol_not(struct nftnl_rule *rule, uint8_t protocol);
 /* ip|ip6: meta nfproto */
 void expr_family(struct nftnl_rule *rule, enum family family);
 /* iifname|oifname [!=] NAME, a trailing * as prefix */
@@ -39,10 +42,25 @@ void expr_icmp_type(struct nftnl_rule *rule, struct port_range types);
 void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id);
 /* tcp flags & TCP_KIND == (or !=) flags */
 void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags);
+/* tcp flags & flags != 0 */
+void expr_tcp_has(struct nftnl_rule *rule, uint8_t flags);
 /* tcp flags & TCP_KIND != @set */
 void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set);
 /* th dport vmap @map; the protocol was checked before */
 void expr_port_map(struct nftnl_rule *rule, const char *map);
+/* The key of a connection, as the sets of leases have it: local address . local port . remote
+ * address . remote port . protocol; `local` says which end of this packet is this host's. The family was
+ * checked before; a packet too short for ports ends the rule.
+ * TUPLE @set */
+void expr_tuple_in(struct nftnl_rule *rule, enum family family, enum end local, const char *set);
+/* add|update|delete @set { TUPLE timeout MS }; timeout 0: the set's own. Where a set is full an addition
+ * ends the rule there. */
+enum set_change { SET_ADD, SET_UPDATE, SET_DELETE };
+void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
+		       const char *set, uint32_t timeout_ms);
+/* log group GROUP snaplen LENGTH queue-threshold GATHER: a copy of the first LENGTH bytes, sent on when
+ * GATHER have come together. */
+void expr_copy(struct nftnl_rule *rule, uint16_t group, uint32_t length, uint16_t gather);
 /* fib daddr|saddr type == (or !=) an RTN_ value */
 void expr_fib_type(struct nftnl_rule *rule, enum end end, bool equal, uint32_t type);
 /* meta mark & mask == (or !=) value */
@@ -55,6 +73,7 @@ void expr_counter(struct nftnl_rule *rule, const char *name);
 void expr_verdict(struct nftnl_rule *rule, int verdict);
 void expr_goto(struct nftnl_rule *rule, const char *chain);
 void expr_jump(struct nftnl_rule *rule, const char *chain);
+void expr_return(struct nftnl_rule *rule);
 /* tproxy to :1 */
 void expr_tproxy(struct nftnl_rule *rule);
 void expr_reject_tcp_reset(struct nftnl_rule *rule);

@@ -14,16 +14,17 @@
 
 #include "compile.h"
 #include "counters.h"
-#include "expr.h"
+#include "leases.h"
+#include "probe.h"
 #include "sets.h"
-
-#define PROBE_TABLE "sallyport_probe"
+#include "standing.h"
 
 struct install {
 	struct mnl_socket *socket; /* transactions and dumps */
 	struct mnl_socket *watch;  /* events */
 	struct compile_options options;
-	bool standing; /* `inventory` is what stands in the kernel */
+	bool can_destroy; /* see probe.h */
+	bool standing;    /* `inventory` is what stands in the kernel */
 	struct inventory inventory;
 	struct tally defaults[2]; /* counted by elements that reloads have replaced */
 };
@@ -32,49 +33,13 @@ const char *dispatch_name(enum dispatch dispatch) {
 	return dispatch == DISPATCH_NATIVE ? "native" : "xtables";
 }
 
-/* ---- which dispatch the kernel has ---- */
+static bool send_and_free(struct install *install, struct batch *batch, int *code, struct error *err) {
+	bool done;
 
-static void probe_table(struct batch *batch, uint16_t type) {
-	struct nlmsghdr *message =
-	    batch_message(batch, type, NFPROTO_INET, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
-
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, PROBE_TABLE);
-	batch_commit(batch, message);
-}
-
-/* A table that comes and goes in one transaction, with one queue rule in a chain that no hook
- * calls. */
-static void compile_probe(struct batch *batch, struct compiler *compiler) {
-	struct nlmsghdr *message;
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "probe");
-
-	batch_begin(batch);
-	probe_table(batch, NFT_MSG_NEWTABLE);
-	message = batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE);
-	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, PROBE_TABLE);
-	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "probe");
-	batch_commit(batch, message);
-	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, PROBE_TABLE);
-	expr_queue(rule, compiler->options->queue_first, compiler->options->queue_last);
-	rule_finish(compiler, rule);
-	probe_table(batch, NFT_MSG_DELTABLE);
 	batch_end(batch);
-}
-
-static bool find_dispatch(struct install *install, struct error *err) {
-	struct batch batch;
-	struct compiler compiler = {.batch = &batch, .options = &install->options};
-	int code;
-	bool native;
-
-	compile_probe(&batch, &compiler);
-	native = batch_send(&batch, install->socket, &code, err);
-	batch_free(&batch);
-	/* ENOENT: no such expression; anything else is a failure of its own. */
-	if (!native && code != ENOENT && code != EOPNOTSUPP)
-		return false;
-	install->options.dispatch = native ? DISPATCH_NATIVE : DISPATCH_XTABLES;
-	return true;
+	done = batch_send(batch, install->socket, code, err);
+	batch_free(batch);
+	return done;
 }
 
 /* ---- open, close ---- */
@@ -90,7 +55,13 @@ static bool watch_open(struct install *install, struct error *err) {
 	return true;
 }
 
-struct install *install_open(uint16_t queue_first, uint16_t queue_last, struct error *err) {
+static void take_over(struct install *install) {
+	install->can_destroy = probe_destroy(install->socket);
+	install->standing = standing_read(install->socket, install->options.dispatch, &install->inventory);
+}
+
+struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t copies_group,
+			     struct error *err) {
 	struct install *install = calloc(1, sizeof(*install));
 
 	if (!install) {
@@ -99,9 +70,13 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, struct e
 	}
 	install->options.queue_first = queue_first;
 	install->options.queue_last = queue_last;
+	install->options.copies_group = copies_group;
 	install->socket = nft_socket_open(err);
-	if (install->socket && find_dispatch(install, err) && watch_open(install, err))
+	if (install->socket && probe_dispatch(install->socket, &install->options, err) &&
+	    watch_open(install, err)) {
+		take_over(install);
 		return install;
+	}
 	install_close(install);
 	return NULL;
 }
@@ -141,7 +116,8 @@ static bool table_stands(struct install *install) {
 	return nft_dump(install->socket, request, take_note, &found, &unread) && found;
 }
 
-bool install_ruleset(struct install *install, const struct ruleset *ruleset, struct error *err) {
+bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
+		     struct error *err) {
 	struct inventory made = {0};
 	struct batch batch;
 	struct error uncounted;
@@ -150,10 +126,12 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, str
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
+	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			&made);
-	done = batch_send(&batch, install->socket, &code, err);
-	batch_free(&batch);
+	if (revoked && install->standing)
+		put_revocation(&batch, revoked, install->can_destroy);
+	done = send_and_free(install, &batch, &code, err);
 	if (done && !table_stands(install))
 		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME
 				      " is not there; is another program removing it?");
@@ -172,12 +150,28 @@ bool install_remove(struct install *install, struct error *err) {
 	int code;
 	bool done;
 
+	batch_begin(&batch);
 	compile_removal(&batch, install->options.dispatch);
-	done = batch_send(&batch, install->socket, &code, err);
-	batch_free(&batch);
+	done = send_and_free(install, &batch, &code, err);
 	if (done)
 		install->standing = false;
 	return done;
+}
+
+bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err) {
+	struct batch batch;
+	int code;
+
+	if (revoked->count == 0 || !install->standing)
+		return true;
+	batch_begin(&batch);
+	put_revocation(&batch, revoked, install->can_destroy);
+	return send_and_free(install, &batch, &code, err);
+}
+
+bool install_leases(struct install *install, void (*see)(const struct lease *lease, void *context),
+		    void *context, struct error *err) {
+	return !install->standing || leases_read(install->socket, see, context, err);
 }
 
 int install_counters(struct install *install, struct kernel_counter *counters, size_t max,

@@ -12,6 +12,7 @@ struct marks marks_of(uint32_t mark_mask) {
 	    .allow = lowest,
 	    .reject = lowest << 1,
 	    .seen = lowest << 2,
+	    .pass = lowest * 3,
 	    .ask = lowest << 3,
 	};
 }

@@ -147,6 +147,15 @@ bool batch_send(struct batch *batch, struct mnl_socket *socket, int *code, struc
 	return *code == 0 || explain_refusal(*code, sequence, batch, err);
 }
 
+/* A change while the dump went on leaves it a little out of date, as one right after it would. */
+static void forgive_changes(char *buffer, ssize_t length) {
+	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
+	int left = (int)length;
+
+	for (; length > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+		message->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+}
+
 bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see, void *context,
 	      struct error *err) {
 	size_t room = (size_t)256 * 1024;
@@ -162,6 +171,7 @@ bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see,
 
 		if (length < 0 && errno == EINTR)
 			continue;
+		forgive_changes(buffer, length);
 		more = length < 0 ? MNL_CB_ERROR
 				  : mnl_cb_run(buffer, (size_t)length, request->nlmsg_seq,
 					       mnl_socket_get_portid(socket), see, context);
@@ -170,4 +180,22 @@ bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see,
 	if (more == MNL_CB_ERROR)
 		return error_set(err, "cannot read from nftables: %s", strerror(errno));
 	return true;
+}
+
+const struct nlattr *nested_attribute(const struct nlattr *nest, uint16_t type) {
+	const struct nlattr *attribute;
+
+	if (!nest)
+		return NULL;
+	mnl_attr_for_each_nested(attribute, nest) {
+		if (mnl_attr_get_type(attribute) == type)
+			return attribute;
+	}
+	return NULL;
+}
+
+uint64_t attribute_u64(const struct nlattr *attribute) {
+	return attribute && mnl_attr_get_payload_len(attribute) == sizeof(uint64_t)
+		   ? be64toh(mnl_attr_get_u64(attribute))
+		   : 0;
 }

@@ -40,4 +40,9 @@ bool batch_send(struct batch *batch, struct mnl_socket *socket, int *code, struc
 bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see, void *context,
 	      struct error *err);
 
+/* The attribute of that type inside `nest`; NULL where either is missing. */
+const struct nlattr *nested_attribute(const struct nlattr *nest, uint16_t type);
+/* Big-endian, as nftables has it; 0 where it is missing or of another size. */
+uint64_t attribute_u64(const struct nlattr *attribute);
+
 #endif

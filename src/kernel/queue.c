@@ -275,21 +275,19 @@ int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struc
 	return count;
 }
 
-void queue_verdict(struct queue *queue, const struct queued *packet, enum verdict verdict,
+void queue_verdict(struct queue *queue, const struct queued *packet, enum response response,
 		   const struct marks *marks) {
+	const uint32_t answers[] = {
+	    [RESPONSE_REJECT] = marks->reject,
+	    [RESPONSE_PASS] = marks->pass,
+	    [RESPONSE_LEASE] = marks->allow,
+	};
 	uint32_t kept = packet->mark & ~(marks->mask & ~marks->seen);
 
-	switch (verdict) {
-	case VERDICT_ACCEPT:
-		put_verdict(queue, packet->id, NF_ACCEPT, true, kept | marks->allow);
-		break;
-	case VERDICT_REJECT:
-		put_verdict(queue, packet->id, NF_ACCEPT, true, kept | marks->reject);
-		break;
-	case VERDICT_DROP:
+	if (response == RESPONSE_DROP)
 		put_verdict(queue, packet->id, NF_DROP, false, 0);
-		break;
-	}
+	else
+		put_verdict(queue, packet->id, NF_ACCEPT, true, kept | answers[response]);
 }
 
 bool queue_send(struct queue *queue, struct error *err) {

@@ -20,16 +20,11 @@
 /* A netlink attribute is at most 64 KiB, so a list of elements is cut here. */
 enum { ELEMENTS_MAX = 60000 };
 
-struct elements {
-	struct batch *batch;
-	const char *set;
-	uint32_t id;
-	struct nlmsghdr *message;
-	struct nlattr *list;
-};
-
 static void elements_start(struct elements *elements) {
-	elements->message = batch_message(elements->batch, NFT_MSG_NEWSETELEM, NFPROTO_INET, NLM_F_CREATE);
+	uint16_t type = elements->type ? elements->type : NFT_MSG_NEWSETELEM;
+
+	elements->message =
+	    batch_message(elements->batch, type, NFPROTO_INET, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
 	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(elements->message, NFTA_SET_ELEM_LIST_SET, elements->set);
 	if (elements->id != 0)
@@ -37,7 +32,7 @@ static void elements_start(struct elements *elements) {
 	elements->list = mnl_attr_nest_start(elements->message, NFTA_SET_ELEM_LIST_ELEMENTS);
 }
 
-static void elements_finish(struct elements *elements) {
+void elements_finish(struct elements *elements) {
 	if (!elements->message)
 		return;
 	mnl_attr_nest_end(elements->message, elements->list);
@@ -60,7 +55,7 @@ static void put_key(struct elements *elements, uint16_t type, const void *key, s
 	mnl_attr_nest_end(elements->message, nest);
 }
 
-static void put_element(struct elements *elements, const void *key, size_t length, uint32_t flags) {
+void put_element(struct elements *elements, const void *key, size_t length, uint32_t flags) {
 	struct nlattr *element = element_start(elements);
 
 	put_key(elements, NFTA_SET_ELEM_KEY, key, length);
@@ -172,6 +167,28 @@ void put_kind_set(struct batch *batch, uint32_t id) {
 	for (size_t i = 0; i < sizeof(kinds); i++)
 		put_element(&elements, &kinds[i], 1, 0);
 	elements_finish(&elements);
+}
+
+/* Types of a concatenation stand in six bits each (nftables, include/datatype.h, TYPE_BITS). */
+static uint32_t tuple_type(enum set_type addr) {
+	const uint32_t types[] = {addr, SET_SERVICE, addr, SET_SERVICE, SET_PROTOCOL};
+	uint32_t type = 0;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		type = type << 6 | types[i];
+	return type;
+}
+
+void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum family family, uint32_t size,
+		   uint32_t timeout_ms, uint32_t collect_ms) {
+	bool four = family == FAMILY_IPV4;
+	struct nftnl_set *set = new_set(name, id, tuple_type(four ? SET_IPV4 : SET_IPV6),
+					four ? TUPLE_IPV4 : TUPLE_IPV6, NFT_SET_TIMEOUT | NFT_SET_EVAL);
+
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, size);
+	nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, timeout_ms);
+	nftnl_set_set_u32(set, NFTNL_SET_GC_INTERVAL, collect_ms);
+	put_set(batch, set);
 }
 
 void put_set_flush(struct batch *batch, const char *name) {

@@ -11,9 +11,34 @@
 
 #define TABLE_NAME     "sallyport"
 #define ANONYMOUS_NAME "__set%d"
+#define LEASE_SET_IPV4 "lease4"
+#define LEASE_SET_IPV6 "lease6"
+#define HALF_SET_IPV4  "half4"
+#define HALF_SET_IPV6  "half6"
 
 /* Types as `nft list` knows them (nftables, include/datatype.h). */
-enum set_type { SET_IPV4 = 7, SET_IPV6 = 8, SET_SERVICE = 13, SET_ICMP_TYPE = 14, SET_TCP_FLAG = 15 };
+enum set_type {
+	SET_IPV4 = 7,
+	SET_IPV6 = 8,
+	SET_SERVICE = 13,
+	SET_ICMP_TYPE = 14,
+	SET_TCP_FLAG = 15,
+	SET_PROTOCOL = 12
+};
+
+/* A list of elements that grows; it becomes as many messages as it takes. */
+struct elements {
+	struct batch *batch;
+	const char *set;
+	uint32_t id;   /* of a set made in this batch; 0: by name */
+	uint16_t type; /* of the messages; 0: NFT_MSG_NEWSETELEM */
+	/* private */
+	struct nlmsghdr *message;
+	struct nlattr *list;
+};
+void put_element(struct elements *elements, const void *key, size_t length, uint32_t flags);
+/* Nothing where nothing was put. */
+void elements_finish(struct elements *elements);
 
 /* Ranges of `family` among `ranges` go into set `name`; ANONYMOUS_NAME: constant, for one rule. */
 void put_addr_set(struct batch *batch, const char *name, uint32_t id, enum family family,
@@ -27,6 +52,13 @@ void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *typ
 /* The set of the six flag combinations that a TCP sends; lasting. */
 void put_kind_set(struct batch *batch, uint32_t id);
 #define KIND_SET "tcp_kinds"
+
+/* Bytes of a tuple: every field fills whole 32-bit registers. */
+enum { TUPLE_IPV4 = 20, TUPLE_IPV6 = 44 };
+/* A set of connections (the tuple of expr.h), filled by packets: elements run out after
+ * `timeout_ms` and are collected every `collect_ms`; at most `size` of them. */
+void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum family family, uint32_t size,
+		   uint32_t timeout_ms, uint32_t collect_ms);
 
 /* Takes all elements out; the set stays. What follows in the transaction fills it again, and a
  * look-up sees the old elements or the new, never none. */

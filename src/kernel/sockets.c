@@ -10,6 +10,7 @@
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -136,4 +137,91 @@ bool sockets_open(void (*see)(const struct open_socket *socket, void *context), 
 	if (netlink)
 		mnl_socket_close(netlink);
 	return done;
+}
+
+/* ---- one socket ---- */
+
+struct socket_finder {
+	struct mnl_socket *netlink;
+};
+
+struct finding {
+	enum direction direction;
+	enum tcp_state *state;
+	bool found;
+};
+
+struct socket_finder *socket_finder_open(struct error *err) {
+	struct socket_finder *finder = calloc(1, sizeof(*finder));
+
+	if (!finder) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	finder->netlink = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	if (finder->netlink && mnl_socket_bind(finder->netlink, 0, MNL_SOCKET_AUTOPID) == 0)
+		return finder;
+	error_set(err, "cannot ask for the host's sockets: %s", strerror(errno));
+	socket_finder_close(finder);
+	return NULL;
+}
+
+void socket_finder_close(struct socket_finder *finder) {
+	if (!finder)
+		return;
+	if (finder->netlink)
+		mnl_socket_close(finder->netlink);
+	free(finder);
+}
+
+static void put_addr(uint32_t words[4], const struct addr *addr) {
+	bool four = addr_family(addr) == FAMILY_IPV4;
+
+	memset(words, 0, 4 * sizeof(*words));
+	memcpy(words, addr->bytes + (four ? 12 : 0), four ? 4 : 16);
+}
+
+static struct nlmsghdr *build_question(char *buffer, const struct key *key) {
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct inet_diag_req_v2 *diag;
+
+	request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	request->nlmsg_flags = NLM_F_REQUEST;
+	diag = mnl_nlmsg_put_extra_header(request, sizeof(*diag));
+	diag->sdiag_family = addr_family(&key->local) == FAMILY_IPV4 ? AF_INET : AF_INET6;
+	diag->sdiag_protocol = IPPROTO_TCP;
+	diag->idiag_states = UINT32_MAX;
+	diag->id.idiag_sport = htons(key->local_port);
+	diag->id.idiag_dport = htons(key->remote_port);
+	put_addr(diag->id.idiag_src, &key->local);
+	put_addr(diag->id.idiag_dst, &key->remote);
+	diag->id.idiag_cookie[0] = diag->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	return request;
+}
+
+/* Where there is no such connection the kernel names the listener, which has no state here. */
+static int note_found(const struct nlmsghdr *message, void *context) {
+	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(message);
+	struct finding *finding = context;
+
+	if (mnl_nlmsg_get_payload_len(message) >= sizeof(*diag))
+		finding->found = map_state(diag->idiag_state, finding->direction, finding->state);
+	return MNL_CB_STOP;
+}
+
+bool socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
+		 enum tcp_state *state) {
+	struct finding finding = {.direction = direction, .state = state};
+	char buffer[4096];
+	struct nlmsghdr *request = build_question(buffer, key);
+	ssize_t length;
+
+	/* The kernel has answered when the request is sent (net/core/sock_diag.c). */
+	if (mnl_socket_sendto(finder->netlink, request, request->nlmsg_len) < 0)
+		return false;
+	length = recv(mnl_socket_get_fd(finder->netlink), buffer, sizeof(buffer), MSG_DONTWAIT);
+	if (length > 0)
+		mnl_cb_run(buffer, (size_t)length, 0, mnl_socket_get_portid(finder->netlink), note_found,
+			   &finding);
+	return finding.found;
 }

@@ -38,9 +38,11 @@ class Daemon:
         self.rules = os.path.join(self.directory, "sallyport.rules")
         self.socket = os.path.join(self.directory, "control")
         self.log_path = os.path.join(self.directory, "log")
+        self.state = os.path.join(self.directory, "state")
         self.options = list(options)
         self.process = None
         self.ready = self.killed = False
+        os.makedirs(self.state, exist_ok=True)
         for name, text in (files or {}).items():
             self.write(name, text)
         self.write("sallyport.rules", rules)
@@ -58,11 +60,12 @@ class Daemon:
     # life
 
     def launch(self):
+        self.killed = False
         with open(self.log_path, "ab") as log:
             self.process = self.namespace.start(
                 program("sallyportd"), "--rules", self.rules, "--socket", self.socket,
-                "--foreground", *self.options, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=ENVIRONMENT)
+                "--state", self.state, "--foreground", *self.options, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, env=ENVIRONMENT)
 
     def start(self, timeout=20):
         """Ready when the command line says so: the contract for scripts."""
@@ -85,6 +88,16 @@ class Daemon:
         if self.running:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
+
+    def stop_for_restart(self, timeout=20):
+        """As `systemctl restart` does: the kernel's rules stay."""
+        self.process.send_signal(signal.SIGUSR1)
+        status = self.process.wait(timeout)
+        assert status == 0, f"sallyportd's exit status is {status}:\n{self.log()}"
+
+    def restart(self, timeout=20):
+        self.stop_for_restart(timeout)
+        return self.start(timeout)
 
     def kill(self):
         self.killed = True

@@ -46,10 +46,10 @@ class Load(threading.Thread):
         self.stop()
 
 
-def short_connections(namespace, address, port, pause=0.005):
+def short_connections(namespace, address, port, pause=0.005, timeout=5.0):
     """One connection after the other, each with a question and its answer."""
     def step():
-        with connect(namespace, address, port) as sock:
+        with connect(namespace, address, port, timeout=timeout) as sock:
             assert echo(sock), "the connection ended early"
     return Load(step, pause)
 

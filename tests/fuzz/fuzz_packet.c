@@ -90,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct bench *work = bench();
 	uint32_t now = 1000;
 	work->filter.table = table_new(8, &secret);
+	const struct expiry expiry = {.timeouts = &default_timeouts};
 	while (size >= 3) {
 		size_t length = (size_t)(data[0] << 8 | data[1]);
 		uint8_t how = data[2];
@@ -99,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 			length = size;
 		judge(work, data, length, how, now);
 		now += how & 0x40 ? 37 : 0;
-		table_expire(work->filter.table, now, 100);
+		table_expire(work->filter.table, &expiry, now, 100);
 		data += length;
 		size -= length;
 	}

@@ -17,7 +17,7 @@ static void check_round_trip(const struct question *question, const struct world
 	struct question again;
 	struct error err = {""};
 
-	if (!probe_parse(text, world, &again, &err)) {
+	if (!probe_parse(text, NULL, world, &again, &err)) {
 		fprintf(stderr, "%s: %s\n", text, err.text);
 		abort();
 	}
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (probe_parse(text, &world, &question, &err)) {
+	if (probe_parse(text, NULL, &world, &question, &err)) {
 		check_round_trip(&question, &world);
 		free((char *)question.interface);
 	} else if (!err.text[0]) {

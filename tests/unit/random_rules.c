@@ -421,8 +421,13 @@ static void put_rule(struct model *model) {
 		if ((turn == 0) != to_first && chance(dice, 65))
 			put_side(model, "from", rule, &rule->from, &rule->from_ports);
 	}
+	bool strict = rule->action == ACTION_ALLOW && chance(dice, 15), strict_last = chance(dice, 50);
+	if (strict && !strict_last)
+		put(model, " strict");
 	if (chance(dice, 15))
 		put_interfaces(model, rule);
+	if (strict && strict_last)
+		put(model, " strict");
 	if (!makes_sense(rule)) {
 		model->length = start;
 		model->text[start] = '\0';
@@ -477,6 +482,10 @@ static void put_service(struct model *model, unsigned number) {
 static void put_settings(struct model *model) {
 	if (chance(model->dice, 30))
 		put(model, "pickup on\n");
+	if (chance(model->dice, 30))
+		put(model, "inspect %s\n", chance(model->dice, 70) ? "all" : "new");
+	if (chance(model->dice, 30))
+		put(model, "on-failure %s\n", chance(model->dice, 70) ? "closed" : "guard");
 	if (chance(model->dice, 30))
 		put(model, "mark 0x00f00000\n");
 	if (chance(model->dice, 30))

@@ -55,6 +55,7 @@ struct decision {
 	uint32_t rule; /* index into the ruleset, or NO_RULE; only where a rule or default decided */
 	bool opened;   /* a connection was inserted */
 	bool log;      /* the rule says `log`, and it decided about this very packet */
+	bool lease;    /* packets of its connection may pass unseen for a while */
 	enum direction direction; /* of the opening, for the log */
 };
 
@@ -67,14 +68,25 @@ struct decision {
  *   in mid-stream            with `pickup on` as if it opened; else only this host's RSTs pass
  *   ICMP of any other kind   the rules judge every packet (redirects, neighbour discovery)
  *
+ * What passes may come with a lease: TCP with its first SYN (the handshake) and when it is open, UDP when it
+ * is the host's own, or from the second packet of a side on (a forged one alone must not fill the kernel's
+ * memory); not what a `strict` rule opened, or with `inspect all`.
+ *
  * `now` in seconds of the monotonic clock. Thread-safe: takes the stripe's lock. A connection
  * whose generation is older than the policy's is judged again by its opening before anything
  * else, and removed where the rules no longer allow it. */
 struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
 			      const struct arrival *arrival, uint32_t now);
 
+/* A packet that has passed on a lease, copied: brings its connection up to date. While the handshake goes
+ * on, what does not fit it changes nothing, so that a forged ACK opens nothing; later there is
+ * nothing to check it against. False: of no connection of the table. */
+bool filter_see(struct filter *filter, const struct policy *policy, const struct packet *packet,
+		const struct arrival *arrival, uint32_t now);
+
 /* For the sweep after a reload: judges the connection by its opening again. True: it
- * stays, and rule and generation are brought up to date. `interface` is its name or NULL. */
+ * stays, and rule and generation are brought up to date; where its rule is strict now it loses
+ * CONNECTION_LEASED. `interface` is its name or NULL. */
 bool filter_recheck(const struct policy *policy, struct connection *connection, const char *interface);
 
 /* The question that a connection's opening was. */

@@ -16,12 +16,12 @@
 /* Which way a packet goes, and which way a connection was opened. */
 enum direction { DIRECTION_IN, DIRECTION_OUT };
 
+/* Without padding: keys are compared and hashed as bytes. */
 struct key {
 	struct addr local, remote;
 	uint16_t local_port, remote_port;
 	uint8_t protocol;
-	uint8_t query;   /* ICMP: the type that asks, also in the key of its reply; else 0 */
-	uint8_t zero[2]; /* always 0: keys are compared and hashed as bytes */
+	uint8_t query; /* ICMP: the type that asks, also in the key of its reply; else 0 */
 };
 
 struct hash_secret {

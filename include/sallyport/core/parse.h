@@ -60,8 +60,10 @@ struct ruleset *ruleset_load(const char *path, const struct world *world, struct
 
 /* "in tcp from 192.0.2.7:40000 to 22 on eth0", see sallyport.rules(5) PROBES.
  * A probe without `from` stands for 0.0.0.0 (:: where `to` is IPv6), without an address
- * in `to` likewise. question->interface is malloc'ed or NULL. */
-bool probe_parse(const char *text, const struct world *world, struct question *question, struct error *err);
+ * in `to` likewise. The services of `ruleset` (NULL: none) win over those of the world.
+ * question->interface is malloc'ed or NULL. */
+bool probe_parse(const char *text, const struct ruleset *ruleset, const struct world *world,
+		 struct question *question, struct error *err);
 
 /* "90", "90s", "5m", "2h4m", "1d": 1 second to 365 days. */
 bool duration_parse(const char *text, uint32_t *seconds);

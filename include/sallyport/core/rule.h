@@ -82,6 +82,7 @@ struct rule {
 	enum action action;
 	enum direction direction;
 	bool log;
+	bool strict;    /* every packet of its connections is judged: no leases */
 	bool essential; /* built in; `essentials off` removes it */
 	struct what what;
 	struct addr_list from, to;
@@ -101,6 +102,8 @@ struct service {
 struct settings {
 	bool essentials;      /* default on */
 	bool pickup;          /* mid-stream TCP may open a connection; default off */
+	bool inspect_all;     /* `inspect all`: every rule is strict; default off */
+	bool failure_closed;  /* `on-failure closed`: without the daemon nothing new is admitted */
 	uint32_t mark_mask;   /* >= 4 adjoining bits; default 0xf0000000 */
 	uint32_t connections; /* bound of the table; default 1,000,000 */
 	struct timeouts timeouts;

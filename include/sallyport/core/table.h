@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The connection table: stripes, each with a lock, buckets, a pool of entries, a timer
- * wheel and a list a worth for eviction. All memory is reserved at table_new and
- * touched only as it fills, so the table can never grow past its bound.
+ * The connection table: stripes, each with a lock, buckets, a pool of entries, and a queue a
+ * state. All memory is reserved at table_new and touched only as it fills, so the table can
+ * never grow past its bound.
  *
- * Life of an entry: connection_insert -> (connection_touch ...) -> table_expire,
- * connection_remove or eviction. Pointers to entries are valid only while the
+ * A timeout belongs to a state, so a queue in the order of renewal is in the order of expiry
+ * too: what runs out, and what must go when the table is full, is found at its head.
+ *
+ * Life of an entry: connection_insert -> (connection_move, connection_renew ...) ->
+ * table_expire, connection_remove or eviction. Pointers to entries are valid only while the
  * stripe's lock is held. Lock order: one stripe at a time, never two.
+ *
+ * `now`: seconds of the monotonic clock. It may lie back behind another thread's by as much as
+ * clocks do; what comes into its queue late also expires late by that much.
  */
 #ifndef SALLYPORT_CORE_TABLE_H
 #define SALLYPORT_CORE_TABLE_H
@@ -14,32 +20,32 @@
 #include "sallyport/core/key.h"
 #include "sallyport/core/track.h"
 
-enum { NO_RULE = UINT32_MAX };
+enum { NO_RULE = 0xffffff }; /* the parser takes fewer rules by far */
 
 enum connection_flag {
 	CONNECTION_LEARNED = 0x01,   /* seen leaving through SNAT; rules do not apply */
-	CONNECTION_PICKED_UP = 0x02, /* mid-stream */
+	CONNECTION_FORWARDED = 0x02, /* seen leaving for somebody behind this host: no socket here has it */
+	CONNECTION_LEASED = 0x04,    /* packets of it pass in the kernel, unseen */
 };
 
-/* What one connection costs in the daemon; static_assert in table.c keeps it at or
- * under 128 bytes. The members below `private` belong to table.c. */
+/* 96 bytes, which is what a connection costs in the daemon, but for its share of the buckets.
+ * `generation` is the low byte of that of the ruleset that last allowed it: a reload
+ * sweeps the whole table, so only neighbours ever meet. */
 struct connection {
 	struct key key;
+	uint8_t generation;
+	uint8_t epoch; /* see filter.h */
 	struct tcp_track tcp;
-	uint32_t rule;       /* index into the ruleset of `generation`, or NO_RULE: the default */
-	uint32_t generation; /* the ruleset that last allowed it */
-	uint32_t opened, last_seen, expires; /* seconds of the monotonic clock */
+	uint32_t rule : 24;     /* index into the ruleset of `generation`, or NO_RULE: the default */
+	uint32_t state : 4;     /* enum tcp_state or enum pseudo_state; connection_move changes it */
+	uint32_t direction : 1; /* enum direction of the opening */
+	uint32_t flags : 3;     /* enum connection_flag */
+	uint32_t opened;
+	uint32_t renewed;   /* when its timeout last began anew; connection_renew changes it */
 	uint32_t interface; /* kernel index of the interface of the opening packet; 0: unknown */
-	uint8_t state;      /* enum tcp_state or enum pseudo_state */
-	uint8_t direction;  /* enum direction of the opening */
-	uint8_t flags;      /* enum connection_flag */
-	uint8_t icmp_type;  /* of the opening packet */
-	uint8_t epoch;      /* see filter.h */
-	/* private */
-	uint8_t worth;
+	/* private to the table */
 	uint32_t next;                   /* bucket chain */
-	uint32_t wheel_next, wheel_prev; /* timer slot */
-	uint32_t list_next, list_prev;   /* worth list, oldest first */
+	uint32_t queue_next, queue_prev; /* queue of its state, oldest first */
 };
 
 struct table;
@@ -65,20 +71,31 @@ void table_unlock(struct stripe *stripe);
 
 /* All with the stripe of `key` locked, by table_lock with that very key. */
 struct connection *connection_find(struct stripe *stripe, const struct key *key);
-/* A new entry, zeroed but for the key, opened = last_seen = now; the caller fills it
- * and calls connection_touch. The key must not be in the table. When the stripe is full
- * the oldest half-open entry goes, else the oldest closing one; NULL: nothing was cheap enough. */
-struct connection *connection_insert(struct stripe *stripe, const struct key *key, uint32_t now);
-/* After every change of state: last_seen = now, files the entry under its worth, and
- * sets `expires` to now + timeout. A half-open entry whose state did not change keeps
- * its expiry (retransmits must not renew it): pass renew = false. */
-void connection_touch(struct stripe *stripe, struct connection *connection, uint32_t now, uint32_t timeout,
-		      enum worth worth, bool renew);
+/* A new entry, zeroed but for key and state, opened = renewed = now; the caller fills the
+ * rest. The key must not be in the table. When the stripe is full the half-open entry goes
+ * that was renewed longest ago, else such a closing one; NULL: nothing was cheap enough. */
+struct connection *connection_insert(struct stripe *stripe, const struct key *key, uint8_t state,
+				     uint32_t now);
+/* Into another state, whose timeout begins now. */
+void connection_move(struct stripe *stripe, struct connection *connection, uint8_t state, uint32_t now);
+/* Its timeout begins anew. Not after repeats that lead nowhere: see state_renews. */
+void connection_renew(struct stripe *stripe, struct connection *connection, uint32_t now);
 void connection_remove(struct stripe *stripe, struct connection *connection);
+
+enum { LET_GO = -1 };
+
+struct expiry {
+	const struct timeouts *timeouts; /* those in force: a connection has none of its own */
+	/* Asked about a connection that has run out, where state_is_doubtful. Returns the state
+	 * to go on in (which renews it), or LET_GO. Runs with the stripe locked, so it must be
+	 * quick and must not call the table. NULL: all go. */
+	int (*keep)(struct connection *connection, void *context);
+	void *context;
+};
 
 /* Frees what has run out by `now`, at most `budget` entries visited a call. Returns true
  * when it got through. Call about once a second. */
-bool table_expire(struct table *table, uint32_t now, uint32_t budget);
+bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now, uint32_t budget);
 
 /* Walks the table without holding it up: copies up to `max` entries from *cursor (start
  * with 0) to `out`, moves *cursor on, returns the count; 0 when the walk is over. An
@@ -88,6 +105,10 @@ size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out,
 /* Visits every entry, stripe by stripe, with the lock held; `visit` returns false to
  * have the entry removed. Returns how many were removed. */
 size_t table_sweep(struct table *table, bool (*visit)(struct connection *, void *), void *context);
+
+/* After connections were inserted whose `now` lay back and in no order: those that a restart
+ * brings back. Takes about 0.3 us an entry. */
+void table_order(struct table *table);
 
 struct table_usage table_usage(const struct table *table);
 struct table_counters table_counters(const struct table *table);

@@ -25,15 +25,19 @@ enum tcp_state {
 /* Which side sent the segment. */
 enum side { SIDE_OPENER, SIDE_OTHER };
 
-/* One side's sequence space. All arithmetic is modulo 2^32 (RFC 9293 3.4). */
+/* One side's sequence space. All arithmetic is modulo 2^32 (RFC 9293 3.4). The largest window
+ * that it advertised, in bytes, is `window` << `shift`, at least 1: a window is 16 bits shifted
+ * by at most 14 (RFC 7323 2.3), so nothing is lost. Packed to 14 bytes, and there are two in
+ * each connection: no pointer to a member may be taken. */
 struct tcp_side {
-	uint32_t end;        /* highest sequence number sent, plus one */
-	uint32_t max_end;    /* highest that the other side's window let it send */
-	uint32_t max_window; /* largest window it advertised, scaled; >= 1 */
-	uint16_t early;      /* bytes sent after its SYN before that was acknowledged (RFC 7413) */
-	uint8_t scale;       /* its window scale; holds only where both sides offered one */
-	uint8_t flags;       /* enum side_flag, private to tcp*.c */
-};
+	uint32_t end;     /* highest sequence number sent, plus one */
+	uint32_t max_end; /* highest that the other side's window let it send */
+	uint16_t window;
+	uint16_t early;    /* bytes sent after its SYN before that was acknowledged (RFC 7413) */
+	uint8_t shift : 4; /* of `window`, as small as it can be */
+	uint8_t scale : 4; /* its window scale; holds only where both sides offered one */
+	uint8_t flags;     /* enum side_flag, private to tcp*.c */
+} __attribute__((packed, aligned(2)));
 
 struct tcp_track {
 	struct tcp_side sides[2]; /* by enum side */

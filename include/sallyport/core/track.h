@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One small table of operations a protocol: how a connection of it opens, moves and
- * times out. filter.c and table.c know protocols only through this.
+ * One small table of operations a protocol: how a connection of it opens and moves; and
+ * what each state means for timeout and eviction. filter.c and table.c know protocols only
+ * through this.
  */
 #ifndef SALLYPORT_CORE_TRACK_H
 #define SALLYPORT_CORE_TRACK_H
@@ -34,16 +35,35 @@ struct timeouts {
 extern const struct timeouts default_timeouts;  /* each with its source in track.c */
 const char *timeout_name(enum timeout timeout); /* "syn-sent", "udp-stream", ... */
 
-/* States of protocols other than TCP; they start after enum tcp_state so that one
- * uint8_t in the connection holds either. */
-enum pseudo_state { PSEUDO_NEW = TCP_STATES, PSEUDO_REPLIED, STATES };
+/* States of protocols other than TCP: one side has spoken, or both have. They start after
+ * enum tcp_state, so that one number holds either and alone tells timeout and worth. */
+enum pseudo_state {
+	UDP_NEW = TCP_STATES,
+	UDP_REPLIED,
+	ICMP_NEW,
+	ICMP_REPLIED,
+	OTHER_NEW, /* protocols without ports */
+	OTHER_REPLIED,
+	STATES
+};
 
 /* "SYN_SENT".. for TCP, "NEW", "REPLIED" for the rest. */
 const char *state_name(uint8_t state);
-bool state_parse(const char *name, uint8_t *state);
+/* All states of that name, in any case: a bit (1 << state) each. 0: there is none. */
+uint32_t states_named(const char *name);
 
 /* How much an entry is worth when the table is full: the cheapest goes first. */
 enum worth { WORTH_HALF_OPEN, WORTH_CLOSING, WORTH_OPEN, WORTHS };
+
+enum timeout state_timeout(uint8_t state);
+enum worth state_worth(uint8_t state);
+/* Whether a packet that leaves the state as it is renews the timeout. */
+bool state_renews(uint8_t state);
+/* Whether data may flow: TCP, handshake complete and not closed by both sides. */
+bool state_is_open(uint8_t state);
+/* Whether a connection that ran out in this state may stand all the same: its packets may
+ * have passed unseen, or none may have been due. The host's socket knows. */
+bool state_is_doubtful(uint8_t state);
 
 /* What a packet is when it belongs to no known connection. */
 enum role {
@@ -56,8 +76,8 @@ enum role {
 
 struct tracker {
 	enum role (*role)(const struct packet *packet);
-	/* ROLE_OPENS, or ROLE_MIDSTREAM taken up. */
-	void (*open)(uint8_t *state, struct tcp_track *track, const struct packet *packet);
+	/* ROLE_OPENS, or ROLE_MIDSTREAM taken up: fills *track, returns the first state. */
+	uint8_t (*open)(struct tcp_track *track, const struct packet *packet);
 	/* As tcp_step. */
 	enum reason (*step)(uint8_t *state, struct tcp_track *track, const struct packet *packet,
 			    enum side side);
@@ -66,10 +86,6 @@ struct tracker {
 	/* As tcp_reopens. */
 	bool (*reopens)(uint8_t state, const struct tcp_track *track, const struct packet *packet,
 			enum side side);
-	enum timeout (*timeout)(uint8_t state);
-	enum worth (*worth)(uint8_t state);
-	/* Whether a packet that leaves the state as it is renews the timeout. */
-	bool (*renews)(uint8_t state);
 };
 
 /* Never NULL: unknown protocols are tracked by their address pair. */

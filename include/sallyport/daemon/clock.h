@@ -25,4 +25,8 @@ static inline uint64_t clock_nanoseconds(void) {
 	return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
+static inline uint64_t clock_microseconds(void) {
+	return clock_nanoseconds() / 1000;
+}
+
 #endif

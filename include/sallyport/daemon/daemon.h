@@ -16,12 +16,30 @@
 #include "sallyport/daemon/worker.h"
 
 struct control;
+struct copier;
 struct loop;
+struct socket_finder;
 
 struct last_reload {
 	bool happened, ok;
 	uint64_t time; /* Unix seconds */
 	char *message; /* why it was refused; NULL: it was not */
+};
+
+/* How the kernel's leases and the table compared, last time. */
+struct lease_figures {
+	uint64_t leases;  /* in the kernel */
+	uint64_t unknown; /* to the table: */
+	uint64_t adopted; /* taken up by it, */
+	uint64_t revoked; /* or not allowed */
+	uint64_t ended;   /* connections of the table whose socket is gone */
+	uint32_t time;    /* clock_seconds; 0: never */
+};
+
+struct lease_watch {
+	struct lease_figures last;
+	uint64_t next; /* microseconds of the monotonic clock */
+	bool unreadable;
 };
 
 struct daemon {
@@ -33,8 +51,11 @@ struct daemon {
 	struct workplace workplace;
 	struct worker *workers[MAX_QUEUES];
 	size_t worker_count;
+	struct copier *copier;
 	struct install *install;
-	struct links *links; /* of the main thread */
+	struct lease_watch lease_watch;
+	struct socket_finder *sockets; /* of the main thread */
+	struct links *links;           /* of the main thread */
 	struct services *services;
 	struct loop *loop;
 	struct control *control;
@@ -53,9 +74,5 @@ struct policy_version *daemon_policy(const struct daemon *daemon);
 struct worker_figures daemon_figures(const struct daemon *daemon);
 /* sd_notify(3) READY=1 with one line of status. */
 void daemon_notify_ready(const struct daemon *daemon);
-
-/* adopt.c: enters the TCP connections that the host's sockets have open and the rules
- * allow. Returns how many. */
-size_t daemon_adopt_sockets(struct daemon *daemon);
 
 #endif

@@ -13,6 +13,7 @@ enum { MAX_QUEUES = 64 };
 struct options {
 	const char *rules_file;
 	const char *socket_path;
+	const char *state_directory; /* NULL: connections are not saved over a restart */
 	uint16_t queue_first, queue_last;
 	bool foreground; /* log to stderr whatever it is */
 	bool check;      /* load the rules, say what is wrong with them, and leave */

@@ -50,6 +50,8 @@ void policy_slot_init(struct policy_slot *slot, struct policy_version *first); /
 void policy_slot_clear(struct policy_slot *slot);
 /* A new reference to the current version. Any thread. */
 struct policy_version *policy_slot_hold(struct policy_slot *slot);
+/* For a thread that holds `*held`: takes the current version where that is another. */
+void policy_refresh(struct policy_version **held, struct policy_slot *slot);
 /* Takes the reference `next`, drops the old one. */
 void policy_slot_swap(struct policy_slot *slot, struct policy_version *next);
 

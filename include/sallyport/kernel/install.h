@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "sallyport/core/error.h"
+#include "sallyport/core/key.h"
 #include "sallyport/core/rule.h"
 
 enum dispatch {
@@ -21,16 +22,40 @@ const char *dispatch_name(enum dispatch dispatch); /* "native", "xtables" */
 
 struct install;
 
-/* Opens the netlink sockets and finds out by trying which dispatch the kernel has. */
-struct install *install_open(uint16_t queue_first, uint16_t queue_last, struct error *err);
+/* Opens the netlink sockets and finds out by trying which dispatch the kernel has. What an earlier daemon
+ * has left in the kernel is taken over where it is laid out alike. `copies_group`: the nflog group that
+ * copies go to. */
+struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t copies_group,
+			     struct error *err);
 /* Closes the sockets; what is in the kernel stays. */
 void install_close(struct install *install);
 enum dispatch install_dispatch(const struct install *install);
 
-/* One transaction: the old table (ours or a stale one) out, this one in. Base chains are
- * kept where they stand, since unhooking one drops what waits in the queue.
+/* Connections whose leases are to go. */
+struct revocation {
+	const struct key *keys;
+	size_t count;
+};
+
+/* One transaction: the old ruleset (ours or a stale one) out, this one in, and the leases of `revoked`
+ * (NULL: none) gone. Base chains are kept where they stand, since unhooking one drops what waits in the
+ * queue; so are the other leases.
  * False: nothing has changed. The ruleset is not kept. */
-bool install_ruleset(struct install *install, const struct ruleset *ruleset, struct error *err);
+bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
+		     struct error *err);
+/* Only the last of that. Nothing to do where `revoked` is empty. */
+bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err);
+
+/* What the kernel has leased to a connection: its packets pass unseen until it runs out. */
+struct lease {
+	struct key key;
+	uint32_t granted, left; /* seconds */
+};
+/* TCP: granted for no longer than this, the connection has seen a FIN or RST. */
+enum { LEASE_CLOSING_SECONDS = 10 };
+/* Calls `see` for every lease there is; none where our table does not stand. */
+bool install_leases(struct install *install, void (*see)(const struct lease *lease, void *context),
+		    void *context, struct error *err);
 /* Removes every table of ours. */
 bool install_remove(struct install *install, struct error *err);
 

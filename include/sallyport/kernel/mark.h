@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 struct marks {
-	uint32_t mask;   /* the four together */
-	uint32_t ask;    /* somebody must decide; still set after the queue: nobody did */
-	uint32_t seen;   /* judged at output; postrouting has nothing to learn */
-	uint32_t reject; /* the daemon's answers */
-	uint32_t allow;
+	uint32_t mask; /* the four together */
+	uint32_t ask;  /* somebody must decide; still set after the queue: nobody did */
+	uint32_t seen; /* judged at output; postrouting has nothing to learn */
+	/* The daemon's answers. */
+	uint32_t reject;
+	uint32_t allow; /* the packet, and its connection gets a lease */
+	uint32_t pass;  /* the packet alone: `allow` and `reject` together */
 };
 
 struct marks marks_of(uint32_t mark_mask);

@@ -46,9 +46,17 @@ void queue_close(struct queue *queue);
  * dropped here where their id is known. -1: the socket is gone (*err). */
 int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struct error *err);
 
-/* Notes the verdict; queue_send sends all noted in one write, in order. The mark sent is
+/* What becomes of a packet. */
+enum response {
+	RESPONSE_DROP,
+	RESPONSE_REJECT,
+	RESPONSE_PASS,  /* this packet alone */
+	RESPONSE_LEASE, /* and its connection gets a lease, or as a SYN a place in `half` */
+};
+
+/* Notes the response; queue_send sends all noted in one write, in order. The mark sent is
  * the packet's own with our bits replaced. */
-void queue_verdict(struct queue *queue, const struct queued *packet, enum verdict verdict,
+void queue_verdict(struct queue *queue, const struct queued *packet, enum response response,
 		   const struct marks *marks);
 bool queue_send(struct queue *queue, struct error *err);
 

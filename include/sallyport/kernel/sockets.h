@@ -22,4 +22,13 @@ struct open_socket {
 bool sockets_open(void (*see)(const struct open_socket *socket, void *context), void *context,
 		  struct error *err);
 
+/* Looks single sockets up. One owner thread. */
+struct socket_finder;
+struct socket_finder *socket_finder_open(struct error *err);
+void socket_finder_close(struct socket_finder *finder); /* NULL is fine */
+/* The state of the connected TCP socket that has this key, as the table would have it for a connection
+ * opened in `direction`. False: there is none, or the kernel did not answer. Takes a few microseconds. */
+bool socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
+		 enum tcp_state *state);
+
 #endif

@@ -149,6 +149,19 @@ static void a_refusal_is_shown_without_control_characters(void **state) {
 	outcome_free(&outcome);
 }
 
+/* The rules in force may have services of their own. */
+static void the_daemon_judges_the_service_names_of_a_probe(void **state) {
+	struct outcome outcome;
+	char request[4096];
+	(void)state;
+	WITH_DAEMON("{\"error\":\"probe: no such service\"}\n", outcome, request, "explain", "in", "tcp",
+		    "to", "192.0.2.1:game");
+	assert_string_equal(request, "{\"command\":\"explain\",\"probe\":\"in tcp to 192.0.2.1:game\"}");
+	assert_int_equal(outcome.status, 1);
+	assert_string_equal(outcome.err, "sallyport: probe: no such service\n");
+	outcome_free(&outcome);
+}
+
 static void a_daemon_gone_mad_is_a_clear_error(void **state) {
 	static const struct {
 		const char *answer, *message;
@@ -360,6 +373,7 @@ int main(void) {
 	    cmocka_unit_test(json_rows_come_out_as_they_came_in),
 	    cmocka_unit_test(kill_says_how_many_and_none_is_no),
 	    cmocka_unit_test(a_refusal_is_shown_without_control_characters),
+	    cmocka_unit_test(the_daemon_judges_the_service_names_of_a_probe),
 	    cmocka_unit_test(a_daemon_gone_mad_is_a_clear_error),
 	    cmocka_unit_test(data_where_none_belongs_is_an_error),
 	    cmocka_unit_test(reload_tells_what_changed),

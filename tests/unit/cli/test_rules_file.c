@@ -175,6 +175,17 @@ static void where_the_default_decides_rule_is_null(void **state) {
 	outcome_free(&outcome);
 }
 
+static void explain_knows_the_services_of_the_file(void **state) {
+	char expected[128];
+	(void)state;
+	write_rules("service game = tcp 7000\nallow in game strict\n");
+	struct outcome outcome = RUN("explain", "--rules", path, "in", "tcp", "to", "game");
+	snprintf(expected, sizeof(expected), "allow: %s:2: allow in game strict\n", path);
+	assert_int_equal(outcome.status, 0);
+	assert_string_equal(outcome.out, expected);
+	outcome_free(&outcome);
+}
+
 static void explain_with_a_bad_file_is_exit_1(void **state) {
 	(void)state;
 	write_rules("alow in tcp 22\n");
@@ -209,6 +220,7 @@ int main(void) {
 	    WITH_FILE(explain_shows_near_misses),
 	    WITH_FILE(explain_json_has_the_shape_of_the_protocol),
 	    WITH_FILE(where_the_default_decides_rule_is_null),
+	    WITH_FILE(explain_knows_the_services_of_the_file),
 	    WITH_FILE(explain_with_a_bad_file_is_exit_1),
 	    WITH_FILE(a_bad_probe_is_wrong_usage),
 	};

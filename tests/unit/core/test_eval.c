@@ -100,7 +100,7 @@ static struct question ask(const char *probe) {
 	struct question question;
 	struct error err;
 
-	if (!probe_parse(probe, &world, &question, &err))
+	if (!probe_parse(probe, NULL, &world, &question, &err))
 		fail_msg("%s: %s", probe, err.text);
 	return question;
 }

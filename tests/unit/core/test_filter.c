@@ -130,7 +130,7 @@ static void an_allowed_connection_lives_and_ends(void **state) {
 	assert_int_equal(connection.direction, DIRECTION_IN);
 	assert_int_equal(connection.generation, 1);
 	assert_int_equal(connection.interface, 1);
-	assert_int_equal(connection.expires, 1000 + 7440);
+	assert_int_equal(connection.renewed, 1000);
 	assert_int_equal(line_of(world, connection.rule), 1);
 	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 1000), "pass.connection");
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 1101, 1000), "pass.connection");
@@ -140,7 +140,7 @@ static void an_allowed_connection_lives_and_ends(void **state) {
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 1502, 1102, 0), "pass.connection");
 	connection = only_entry(world);
 	assert_int_equal(connection.state, TCP_TIME_WAIT);
-	assert_int_equal(connection.expires, 1000 + 60);
+	assert_int_equal(connection.renewed, 1000);
 	assert_string_equal(tcp(world, HOOK_IN, 22, S, 777, 0, 0), "pass.rule"); /* the port again */
 	assert_int_equal(only_entry(world).state, TCP_SYN_SENT);
 	end(world);
@@ -198,7 +198,26 @@ static void repeats_of_a_syn_do_not_keep_it_alive(void **state) {
 	tcp(world, HOOK_IN, 22, S, 100, 0, 0);
 	world->now += 100;
 	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.connection");
-	assert_int_equal(only_entry(world).expires, 1000 + 120);
+	assert_int_equal(only_entry(world).renewed, 1000);
+	end(world);
+}
+
+static void packets_that_lead_on_or_belong_renew(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	world->now = 1010; /* another state */
+	assert_string_equal(tcp(world, HOOK_OUT, 22, SA, 500, 101, 0), "pass.connection");
+	assert_int_equal(only_entry(world).renewed, 1010);
+	world->now = 1020;
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 0), "pass.connection");
+	world->now = 1030; /* the same state */
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "pass.connection");
+	assert_int_equal(only_entry(world).renewed, 1030);
+	world->now = 1040; /* not of it */
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 900000, 501, 10), "drop.window");
+	assert_int_equal(only_entry(world).renewed, 1030);
+	assert_int_equal(only_entry(world).opened, 1000);
 	end(world);
 }
 
@@ -223,7 +242,7 @@ static void pickup_takes_up_what_the_rules_allow(void **state) {
 	assert_string_equal(tcp(world, HOOK_IN, 22, R, 1, 0, 0), "drop.no-connection");
 	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 5000, 9000, 10), "pass.pickup");
 	assert_true(world->last.opened);
-	assert_int_equal(only_entry(world).flags, CONNECTION_PICKED_UP);
+	assert_int_equal(only_entry(world).flags, CONNECTION_LEASED);
 	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 90000, 5010, 1000), "pass.connection");
 	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 5010, 91000, 0), "pass.connection");
@@ -235,9 +254,9 @@ static void udp_and_echo_replies_pass_and_strangers_do_not(void **state) {
 	struct world_of_one *world = begin("default out allow\n", 100);
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "drop.default");
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 53), "pass.default");
-	assert_int_equal(only_entry(world).expires, 1030);
+	assert_int_equal(only_entry(world).state, UDP_NEW);
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.connection");
-	assert_int_equal(only_entry(world).expires, 1300);
+	assert_int_equal(only_entry(world).state, UDP_REPLIED);
 	assert_string_equal(udp(world, HOOK_IN, 5000, 54), "drop.default");
 	assert_string_equal(icmp(world, HOOK_OUT, 8, 77), "pass.default");
 	assert_string_equal(icmp(world, HOOK_IN, 0, 78), "drop.no-connection");
@@ -283,7 +302,7 @@ static void errors_pass_only_about_known_connections(void **state) {
 	udp(world, HOOK_OUT, 5000, 53);
 	world->now += 5;
 	assert_string_equal(error_about(world, HOOK_IN, &known), "pass.related");
-	assert_int_equal(only_entry(world).last_seen, 1000); /* renews nothing */
+	assert_int_equal(only_entry(world).renewed, 1000); /* renews nothing */
 	assert_string_equal(error_about(world, HOOK_IN, &unknown), "drop.stray-error");
 	struct raw backwards = raw_udp(THERE, 53, HERE, 5000);
 	assert_string_equal(error_about(world, HOOK_IN, &backwards), "drop.stray-error");
@@ -327,6 +346,27 @@ static void a_thread_with_older_rules_cuts_nothing_newer(void **state) {
 	free(older.counters);
 	world->policy = newer;
 	end(world);
+}
+
+/* A connection keeps its generation's low byte. */
+static void the_next_generation_is_newer_wherever_the_byte_wraps(void **state) {
+	(void)state;
+	static const uint32_t generations[] = {126, 127, 128, 254, 255, 256, 65535};
+	for (size_t i = 0; i < sizeof generations / sizeof *generations; i++) {
+		struct world_of_one *world = begin("allow in tcp 22\nallow in tcp 80\n", 100);
+		world->rulesets[0]->generation = generations[i];
+		shake_hands(world, 22);
+		shake_hands(world, 80);
+		load(world, "allow in tcp 22\n");
+		world->rulesets[1]->generation = generations[i] + 1;
+		assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
+		assert_string_equal(tcp(world, HOOK_OUT, 80, AC, 501, 101, 10), "drop.no-connection");
+		assert_int_equal(only_entry(world).generation, (uint8_t)(generations[i] + 1));
+		world->policy.ruleset = world->rulesets[0]; /* a thread that has not heard of it yet */
+		assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
+		assert_int_equal(only_entry(world).generation, (uint8_t)(generations[i] + 1));
+		end(world);
+	}
 }
 
 static void an_interface_counts_where_the_connection_was_opened(void **state) {
@@ -497,6 +537,7 @@ int main(void) {
 	    cmocka_unit_test(rules_and_defaults_refuse),
 	    cmocka_unit_test(counters_are_kept_by_rule),
 	    cmocka_unit_test(repeats_of_a_syn_do_not_keep_it_alive),
+	    cmocka_unit_test(packets_that_lead_on_or_belong_renew),
 	    cmocka_unit_test(what_belongs_to_nothing_is_dropped),
 	    cmocka_unit_test(pickup_takes_up_what_the_rules_allow),
 	    cmocka_unit_test(udp_and_echo_replies_pass_and_strangers_do_not),
@@ -505,6 +546,7 @@ int main(void) {
 	    cmocka_unit_test(errors_pass_only_about_known_connections),
 	    cmocka_unit_test(a_reload_keeps_what_stays_allowed_and_cuts_the_rest),
 	    cmocka_unit_test(a_thread_with_older_rules_cuts_nothing_newer),
+	    cmocka_unit_test(the_next_generation_is_newer_wherever_the_byte_wraps),
 	    cmocka_unit_test(an_interface_counts_where_the_connection_was_opened),
 	    cmocka_unit_test(learned_connections_pass_and_get_replies),
 	    cmocka_unit_test(what_answers_is_not_learned),

@@ -128,7 +128,7 @@ static void the_hash_depends_on_every_member_and_the_secret(void **state) {
 	struct key key = key_of(raw_tcp("2001:db8::7", 40000, "2001:db8::1", 22, &ack), DIRECTION_IN);
 	uint64_t hash = key_hash(&key, &secret);
 	assert_true(hash != key_hash(&key, &other));
-	for (size_t i = 0; i < offsetof(struct key, zero); i++) {
+	for (size_t i = 0; i < sizeof key; i++) {
 		struct key changed = key;
 		((uint8_t *)&changed)[i] ^= 1;
 		assert_true(hash != key_hash(&changed, &secret));

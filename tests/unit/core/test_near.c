@@ -25,7 +25,7 @@ static void near_text(const struct ruleset *ruleset, const char *probe, size_t m
 	struct error err;
 	size_t length = 0;
 
-	if (!probe_parse(probe, &world, &question, &err))
+	if (!probe_parse(probe, NULL, &world, &question, &err))
 		fail_msg("%s: %s", probe, err.text);
 	struct answer answer = eval(ruleset, &question);
 	size_t count = near_misses(ruleset, &question, &answer, misses, max);

@@ -47,6 +47,8 @@ static void an_empty_file_has_the_defaults(void **state) {
 	assert_int_equal(ruleset->defaults[DIRECTION_OUT], ACTION_ALLOW);
 	assert_true(ruleset->settings.essentials);
 	assert_false(ruleset->settings.pickup);
+	assert_false(ruleset->settings.inspect_all);
+	assert_false(ruleset->settings.failure_closed);
 	assert_int_equal(ruleset->settings.mark_mask, 0xf0000000);
 	assert_int_equal(ruleset->settings.connections, 1000000);
 	assert_memory_equal(&ruleset->settings.timeouts, &default_timeouts, sizeof default_timeouts);
@@ -57,17 +59,29 @@ static void an_empty_file_has_the_defaults(void **state) {
 
 static void settings_are_taken_over(void **state) {
 	struct ruleset *ruleset = must_load("default in reject\ndefault out drop\nessentials off\npickup on\n"
+					    "inspect all\non-failure closed\n"
 					    "mark 0x00f00\nconnections 64\ntimeout udp-stream 1d2h\n");
 
 	(void)state;
 	assert_int_equal(ruleset->defaults[DIRECTION_IN], ACTION_REJECT);
 	assert_int_equal(ruleset->defaults[DIRECTION_OUT], ACTION_DROP);
 	assert_true(ruleset->settings.pickup);
+	assert_true(ruleset->settings.inspect_all);
+	assert_true(ruleset->settings.failure_closed);
 	assert_int_equal(ruleset->settings.mark_mask, 0xf00);
 	assert_int_equal(ruleset->settings.connections, 64);
 	assert_int_equal(ruleset->settings.timeouts.seconds[TIMEOUT_UDP_STREAM], 26 * 3600);
 	assert_int_equal(ruleset->count, 0);
 	ruleset_free(ruleset);
+}
+
+static void the_defaults_can_be_written_out(void **state) {
+	struct ruleset *ruleset = must_load("inspect new\non-failure guard\n"), *empty = must_load("");
+
+	(void)state;
+	assert_true(ruleset_equal(ruleset, empty));
+	ruleset_free(ruleset);
+	ruleset_free(empty);
 }
 
 static void mark_masks_are_four_adjoining_bits_at_least(void **state) {
@@ -178,6 +192,18 @@ static void a_name_with_other_ports_on_udp_makes_two_rules(void **state) {
 		assert_int_equal(user_rule(ruleset, i)->place.line, 1);
 		free(text);
 	}
+	ruleset_free(ruleset);
+}
+
+static void strict_is_about_its_rule_alone(void **state) {
+	struct ruleset *ruleset =
+	    must_load("allow in tcp 21 strict on eth0\nallow in tcp 21\nallow in tcp,udp split strict\n");
+
+	(void)state;
+	assert_int_equal(count_user_rules(ruleset), 4); /* `split` makes two */
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(user_rule(ruleset, i)->strict, i != 1);
+	assert_false(ruleset->settings.inspect_all);
 	ruleset_free(ruleset);
 }
 
@@ -466,6 +492,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_empty_file_has_the_defaults),
 	    cmocka_unit_test(settings_are_taken_over),
+	    cmocka_unit_test(the_defaults_can_be_written_out),
 	    cmocka_unit_test(mark_masks_are_four_adjoining_bits_at_least),
 	    cmocka_unit_test(essentials_stand_around_the_rules),
 	    cmocka_unit_test(essentials_off_works_from_any_line),
@@ -474,6 +501,7 @@ int main(void) {
 	    cmocka_unit_test(services_of_the_file_win_over_the_database),
 	    cmocka_unit_test(not_is_complemented),
 	    cmocka_unit_test(a_name_with_other_ports_on_udp_makes_two_rules),
+	    cmocka_unit_test(strict_is_about_its_rule_alone),
 	    cmocka_unit_test(a_protocol_without_the_port_gets_no_rule),
 	    cmocka_unit_test(source_ports_are_split_like_the_others),
 	    cmocka_unit_test(a_rule_knows_its_file_and_line),

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../memory_world.h"
+#include "must_load.h"
 #include "sallyport/core/print.h"
 
 static struct question must_probe(const char *text) {
@@ -18,7 +18,7 @@ static struct question must_probe(const char *text) {
 	struct question question;
 	struct error err;
 
-	if (!probe_parse(text, &world, &question, &err))
+	if (!probe_parse(text, NULL, &world, &question, &err))
 		fail_msg("%s: %s", text, err.text);
 	return question;
 }
@@ -126,11 +126,41 @@ static void bad_probes_are_refused_with_the_reason(void **state) {
 
 		memset(&question, 0x5a, sizeof question);
 		memset(&untouched, 0x5a, sizeof untouched);
-		assert_false(probe_parse(cases[i].text, &world, &question, &err));
+		assert_false(probe_parse(cases[i].text, NULL, &world, &question, &err));
 		assert_memory_equal(&question, &untouched, sizeof question);
 		if (!strstr(err.text, cases[i].message))
 			fail_msg("%s: \"%s\" is not in \"%s\"", cases[i].text, cases[i].message, err.text);
 	}
+}
+
+static void services_of_the_rules_win_over_the_database(void **state) {
+	static const struct {
+		const char *text;
+		uint8_t protocol;
+		uint16_t port;
+	} cases[] = {{"in tcp to game", PROTOCOL_TCP, 7000},
+		     {"in udp to 192.0.2.1:game", PROTOCOL_UDP, 7005},
+		     {"in tcp to ssh", PROTOCOL_TCP, 2222},
+		     {"in tcp to http", PROTOCOL_TCP, 80}};
+	const struct memory_file none[] = {{NULL, NULL}};
+	struct ruleset *ruleset =
+	    must_load("service game = tcp 7000-7010, udp 7005\nservice ssh = tcp 2222\n");
+	struct world world = memory_world(none);
+	struct question question;
+	struct error err = {""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		if (!probe_parse(cases[i].text, ruleset, &world, &question, &err))
+			fail_msg("%s: %s", cases[i].text, err.text);
+		assert_int_equal(question.protocol, cases[i].protocol);
+		assert_int_equal(question.to_port, cases[i].port);
+	}
+	assert_false(probe_parse("in udp to ssh", ruleset, &world, &question, &err));
+	assert_string_equal(err.text, "probe: service `ssh` has no port on udp");
+	assert_false(probe_parse("in tcp to gme", ruleset, &world, &question, &err));
+	assert_non_null(strstr(err.text, "did you mean `game`?"));
+	ruleset_free(ruleset);
 }
 
 static void durations_are_read(void **state) {
@@ -160,6 +190,7 @@ int main(void) {
 	    cmocka_unit_test(probes_print_in_canonical_form),
 	    cmocka_unit_test(a_missing_address_is_the_unspecified_one),
 	    cmocka_unit_test(bad_probes_are_refused_with_the_reason),
+	    cmocka_unit_test(services_of_the_rules_win_over_the_database),
 	    cmocka_unit_test(durations_are_read),
 	};
 

@@ -82,6 +82,7 @@ static void test_unequal(void **state) {
 	    "set a = 192.0.2.1\ndrop in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "set a = 192.0.2.1\nallow out tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "set a = 192.0.2.1\nallow in log tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
+	    "set a = 192.0.2.1\nallow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0 strict\n",
 	    "set a = 192.0.2.1\nallow in udp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "set a = 192.0.2.1\nallow in tcp 23 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "set a = 192.0.2.2\nallow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
@@ -95,6 +96,10 @@ static void test_unequal(void **state) {
 	    "default out drop\nset a = 192.0.2.1\n"
 	    "allow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "essentials off\nset a = 192.0.2.1\n"
+	    "allow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
+	    "inspect all\nset a = 192.0.2.1\n"
+	    "allow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
+	    "on-failure closed\nset a = 192.0.2.1\n"
 	    "allow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",
 	    "timeout udp 7s\nset a = 192.0.2.1\n"
 	    "allow in tcp 22 from @a port 1024-2000 to 192.0.2.9 on eth0\n",

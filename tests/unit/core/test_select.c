@@ -143,10 +143,34 @@ static void test_port_means_a_port(void **state) {
 
 	(void)state;
 	connection.key.protocol = PROTOCOL_ICMP;
-	connection.state = PSEUDO_NEW;
+	connection.state = ICMP_NEW;
 	assert_false(matches("port 22", &connection, NULL));
 	assert_true(matches("icmp", &connection, NULL));
 	assert_true(matches("state new", &connection, NULL));
+}
+
+/* NEW and REPLIED are said of whatever protocol. */
+static void test_state_of_any_protocol(void **state) {
+	static const uint8_t new[] = {UDP_NEW, ICMP_NEW, OTHER_NEW};
+	static const uint8_t replied[] = {UDP_REPLIED, ICMP_REPLIED, OTHER_REPLIED};
+	struct connection connection = sample();
+	struct selection selection;
+	struct error err;
+
+	(void)state;
+	assert_false(matches("state new", &connection, NULL));
+	assert_false(matches("state replied", &connection, NULL));
+	for (size_t i = 0; i < sizeof(new); i++) {
+		connection.state = new[i];
+		assert_true(matches("state new", &connection, NULL));
+		assert_true(matches("state established,New", &connection, NULL));
+		assert_false(matches("state replied", &connection, NULL));
+		connection.state = replied[i];
+		assert_true(matches("state replied", &connection, NULL));
+		assert_false(matches("state new", &connection, NULL));
+	}
+	assert_false(parse("state x", &selection, &err));
+	assert_non_null(strstr(err.text, "CLOSED, NEW, REPLIED)"));
 }
 
 static void test_clear_errors(void **state) {
@@ -214,9 +238,13 @@ static void test_long_words(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_each_word_narrows),   cmocka_unit_test(test_everything),
-	    cmocka_unit_test(test_default_and_learned), cmocka_unit_test(test_port_means_a_port),
-	    cmocka_unit_test(test_clear_errors),        cmocka_unit_test(test_long_words),
+	    cmocka_unit_test(test_each_word_narrows),
+	    cmocka_unit_test(test_everything),
+	    cmocka_unit_test(test_default_and_learned),
+	    cmocka_unit_test(test_port_means_a_port),
+	    cmocka_unit_test(test_state_of_any_protocol),
+	    cmocka_unit_test(test_clear_errors),
+	    cmocka_unit_test(test_long_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,18 @@ static void resets_outside_the_window_are_dropped(void **unused) {
 	assert_state(&flow, TCP_CLOSED);
 }
 
+/* A segment that starts inside the window may end behind it by more than a window. */
+static void an_overrun_window_lets_no_guessed_reset_in(void **unused) {
+	(void)unused;
+	struct flow flow = established();
+	assert_passes(&flow, A, ACK, 10001, 1, 15000);
+	assert_window(&flow, A, RST, 900000, 0, 0);
+	assert_window(&flow, A, RST, 25002, 0, 0);
+	assert_window(&flow, A, RST, 15000, 0, 0);
+	assert_passes(&flow, A, RST, 25001, 0, 0);
+	assert_state(&flow, TCP_CLOSED);
+}
+
 static void a_guessed_reset_ends_when_its_victim_answers(void **unused) {
 	(void)unused;
 	struct flow flow = established();
@@ -207,6 +219,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_reset_answers_a_syn_only_by_acknowledging_it),
 	    cmocka_unit_test(resets_outside_the_window_are_dropped),
+	    cmocka_unit_test(an_overrun_window_lets_no_guessed_reset_in),
 	    cmocka_unit_test(a_guessed_reset_ends_when_its_victim_answers),
 	    cmocka_unit_test(a_guessed_reset_and_a_syn_do_not_end_a_connection),
 	    cmocka_unit_test(after_an_exact_reset_both_must_speak),

@@ -37,7 +37,9 @@ struct stage {
 static int stage_open(void **state) {
 	static const struct hash_secret secret = {{1, 2}};
 	struct stage *stage = calloc(1, sizeof(*stage));
-	struct policy_version *version = version_of("allow in tcp 22\nallow in udp 1-65535\n", 1);
+	struct policy_version *version = version_of("allow in tcp 22\nallow in udp 1-65535\n"
+						    "service game = tcp 22\n",
+						    1);
 	struct error err;
 
 	assert_non_null(stage);
@@ -147,13 +149,11 @@ static void add_connections(struct stage *stage, unsigned count) {
 		assert_true(addr_parse("192.0.2.1", &key.local));
 		assert_true(addr_parse(i < 60000 ? "198.51.100.1" : "198.51.100.2", &key.remote));
 		stripe = table_lock(table, &key);
-		connection = connection_insert(stripe, &key, clock_seconds());
+		connection = connection_insert(stripe, &key, UDP_NEW, clock_seconds());
 		assert_non_null(connection);
 		connection->rule = NO_RULE;
 		connection->generation = 1;
 		connection->direction = DIRECTION_IN;
-		connection->state = PSEUDO_NEW;
-		connection_touch(stripe, connection, clock_seconds(), 1000, WORTH_OPEN, true);
 		table_unlock(stripe);
 	}
 }
@@ -210,6 +210,9 @@ static void test_explain(void **state) {
 	ask(stage, fd, "{\"command\":\"explain\",\"probe\":\"in tcp to 23\"}\n");
 	assert_non_null(
 	    strstr(stage->answer, "\"verdict\":\"drop\",\"rule\":null,\"text\":\"default in drop\""));
+	ask(stage, fd, "{\"command\":\"explain\",\"probe\":\"in tcp to game\"}\n");
+	assert_non_null(
+	    strstr(stage->answer, "\"verdict\":\"allow\",\"rule\":{\"file\":\"test.rules\",\"line\":1}"));
 	ask(stage, fd, "{\"command\":\"explain\",\"probe\":\"in tcp to to\"}\n");
 	assert_non_null(strstr(stage->answer, "{\"error\":"));
 	close(fd);

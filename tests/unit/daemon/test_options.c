@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -45,14 +46,29 @@ static void test_all_options(void **state) {
 	struct options options;
 
 	(void)state;
-	assert_int_equal(parse("--rules a --socket=b --queue 2-5 --foreground --check", &options),
+	assert_int_equal(parse("--rules a --socket=b --state c --queue 2-5 --foreground --check", &options),
 			 OPTIONS_RUN);
 	assert_string_equal(options.rules_file, "a");
 	assert_string_equal(options.socket_path, "b");
+	assert_string_equal(options.state_directory, "c");
 	assert_int_equal(options.queue_first, 2);
 	assert_int_equal(options.queue_last, 5);
 	assert_true(options.foreground);
 	assert_true(options.check);
+}
+
+static void test_state_directory_of_systemd(void **state) {
+	struct options options;
+
+	(void)state;
+	assert_int_equal(setenv("STATE_DIRECTORY", "/somewhere/state", 1), 0);
+	parse("", &options);
+	assert_string_equal(options.state_directory, "/somewhere/state");
+	parse("--state here", &options);
+	assert_string_equal(options.state_directory, "here");
+	parse("--state=", &options); /* nowhere */
+	assert_null(options.state_directory);
+	assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
 }
 
 static void test_wrong_usage_is_told(void **state) {
@@ -101,6 +117,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_all_options),
+	    cmocka_unit_test(test_state_directory_of_systemd),
 	    cmocka_unit_test(test_wrong_usage_is_told),
 	    cmocka_unit_test(test_queue_ranges),
 	};

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A thread of its own, so that a flood of connections that end never holds up the verdicts
+ * for those that begin.
+ */
+#include "sallyport/daemon/copier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/daemon/clock.h"
+#include "sallyport/kernel/copies.h"
+
+struct copier {
+	struct workplace *place;
+	struct copies *copies;
+	struct policy_version *policy; /* this thread's reference */
+	uint32_t now;                  /* of the datagram being read */
+	bool started;
+	pthread_t thread;
+	struct error error; /* published by `failed` */
+	_Atomic bool failed;
+	_Atomic bool stop;
+	_Atomic uint64_t seen, batches, lost, strangers;
+};
+
+static void add(_Atomic uint64_t *counter, uint64_t more) {
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+}
+
+static void see(const struct copied *copied, void *context) {
+	struct copier *copier = context;
+	struct arrival arrival = {.hook = copied->hook, .interface_index = copied->interface};
+	struct packet packet;
+
+	if (packet_parse(copied->bytes, copied->captured, copied->length, &packet) != REASON_NONE)
+		return;
+	if (!filter_see(&copier->place->filter, &copier->policy->policy, &packet, &arrival, copier->now))
+		add(&copier->strangers, 1);
+}
+
+/* What was lost may have been part of a handshake. */
+static void note_losses(struct copier *copier) {
+	uint64_t lost = copies_take_lost(copier->copies);
+
+	if (lost == 0)
+		return;
+	add(&copier->lost, lost);
+	atomic_fetch_add_explicit(&copier->place->filter.epoch, 1, memory_order_relaxed);
+}
+
+static void *work(void *argument) {
+	struct copier *copier = argument;
+
+	while (!atomic_load_explicit(&copier->stop, memory_order_relaxed)) {
+		int count;
+
+		policy_refresh(&copier->policy, &copier->place->policy);
+		copier->now = clock_seconds();
+		count = copies_receive(copier->copies, see, copier, &copier->error);
+		if (count < 0) {
+			atomic_store_explicit(&copier->failed, true, memory_order_release);
+			break;
+		}
+		if (count > 0) {
+			add(&copier->seen, (uint64_t)count);
+			add(&copier->batches, 1);
+		}
+		note_losses(copier);
+	}
+	return NULL;
+}
+
+struct copier *copier_new(uint16_t group, struct workplace *workplace, struct error *err) {
+	struct copier *copier = malloc(sizeof(*copier));
+
+	if (!copier) {
+		error_set(err, "out of memory");
+		return NULL;
+	}
+	*copier = (struct copier){.place = workplace};
+	copier->copies = copies_open(group, err);
+	if (!copier->copies) {
+		copier_free(copier);
+		return NULL;
+	}
+	copier->policy = policy_slot_hold(&workplace->policy);
+	return copier;
+}
+
+bool copier_start(struct copier *copier, struct error *err) {
+	int code = pthread_create(&copier->thread, NULL, work, copier);
+
+	if (code != 0)
+		return error_set(err, "cannot start a thread for copies: %s", strerror(code));
+	copier->started = true;
+	pthread_setname_np(copier->thread, "copies");
+	return true;
+}
+
+void copier_ask_to_stop(struct copier *copier) {
+	atomic_store_explicit(&copier->stop, true, memory_order_relaxed);
+}
+
+void copier_free(struct copier *copier) {
+	if (!copier)
+		return;
+	if (copier->started) {
+		copier_ask_to_stop(copier);
+		pthread_join(copier->thread, NULL);
+	}
+	copies_close(copier->copies);
+	policy_drop(copier->policy);
+	free(copier);
+}
+
+bool copier_has_failed(const struct copier *copier, struct error *err) {
+	if (!atomic_load_explicit(&copier->failed, memory_order_acquire))
+		return false;
+	*err = copier->error;
+	return true;
+}
+
+struct copier_figures copier_figures(const struct copier *copier) {
+	return (struct copier_figures){
+	    .copies = atomic_load_explicit(&copier->seen, memory_order_relaxed),
+	    .batches = atomic_load_explicit(&copier->batches, memory_order_relaxed),
+	    .lost = atomic_load_explicit(&copier->lost, memory_order_relaxed),
+	    .strangers = atomic_load_explicit(&copier->strangers, memory_order_relaxed),
+	};
+}

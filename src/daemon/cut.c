@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * First out of the table, then out of the kernel, with the workers settled in between: a packet
+ * that was judged before may still bring its connection a lease.
+ */
+#include "sallyport/daemon/cut.h"
+
+#include <stdlib.h>
+
+void key_list_add(struct key_list *list, const struct key *key) {
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 256;
+		struct key *keys = realloc(list->keys, room * sizeof(*keys));
+
+		list->incomplete = list->incomplete || !keys;
+		if (!keys)
+			return;
+		list->keys = keys;
+		list->room = room;
+	}
+	list->keys[list->count++] = *key;
+}
+
+struct revocation key_list_revocation(const struct key_list *list) {
+	return (struct revocation){list->keys, list->count};
+}
+
+void key_list_free(struct key_list *list) {
+	free(list->keys);
+	*list = (struct key_list){0};
+}
+
+void daemon_settle_workers(struct daemon *daemon) {
+	for (size_t i = 0; i < daemon->worker_count; i++) {
+		if (!worker_settle(daemon->workers[i]))
+			log_write(&daemon->log, LOG_PROBLEM, NULL, "the worker of nfqueue %u does not move",
+				  worker_queue_number(daemon->workers[i]));
+	}
+}
+
+static void revoke(struct daemon *daemon, const struct key_list *list) {
+	struct revocation revocation = key_list_revocation(list);
+	struct error err;
+
+	if (!install_revoke(daemon->install, &revocation, &err))
+		log_write(&daemon->log, LOG_PROBLEM, NULL,
+			  "leases of connections that were cut run out by themselves: %s", err.text);
+	else if (list->incomplete)
+		log_write(&daemon->log, LOG_PROBLEM, NULL,
+			  "out of memory: some leases of connections that were cut run out by themselves");
+}
+
+/* ---- chosen by the caller ---- */
+
+struct choice {
+	bool (*stays)(struct connection *, void *);
+	void *context;
+	struct key_list cut;
+};
+
+static bool visit(struct connection *connection, void *context) {
+	struct choice *choice = context;
+
+	if (choice->stays(connection, choice->context))
+		return true;
+	key_list_add(&choice->cut, &connection->key);
+	return false;
+}
+
+size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void *), void *context) {
+	struct choice choice = {.stays = stays, .context = context};
+	size_t count = table_sweep(daemon->workplace.filter.table, visit, &choice);
+
+	daemon_settle_workers(daemon);
+	revoke(daemon, &choice.cut);
+	key_list_free(&choice.cut);
+	return count;
+}
+
+/* ---- chosen by new rules ---- */
+
+struct judging {
+	struct daemon *daemon;
+	const struct policy *policy;
+	struct key_list *unleased;
+};
+
+static const char *interface_of(const struct judging *judging, const struct connection *connection) {
+	return connection->interface ? links_name(judging->daemon->links, connection->interface) : NULL;
+}
+
+static bool foresee(struct connection *connection, void *context) {
+	struct judging *judging = context;
+	struct connection copy = *connection;
+
+	if (!filter_recheck(judging->policy, &copy, interface_of(judging, connection)) ||
+	    copy.flags != connection->flags)
+		key_list_add(judging->unleased, &connection->key);
+	return true;
+}
+
+void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct key_list *list) {
+	struct judging judging = {daemon, next, list};
+
+	table_sweep(daemon->workplace.filter.table, foresee, &judging);
+}
+
+static bool still_allowed(struct connection *connection, void *context) {
+	struct judging *judging = context;
+	uint32_t flags = connection->flags;
+	bool allowed = filter_recheck(judging->policy, connection, interface_of(judging, connection));
+
+	if (!allowed || flags != connection->flags)
+		key_list_add(judging->unleased, &connection->key);
+	return allowed;
+}
+
+size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy) {
+	struct key_list unleased = {0};
+	struct judging judging = {daemon, policy, &unleased};
+	size_t count = table_sweep(daemon->workplace.filter.table, still_allowed, &judging);
+
+	revoke(daemon, &unleased);
+	key_list_free(&unleased);
+	return count;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Connections from before, into the table.
+ */
+#include "sallyport/daemon/enter.h"
+
+static bool insert(struct filter *filter, struct stripe *stripe, const struct connection *wanted) {
+	struct connection *connection =
+	    connection_insert(stripe, &wanted->key, wanted->state, wanted->renewed);
+
+	if (!connection)
+		return false;
+	connection->opened = wanted->opened;
+	connection->rule = wanted->rule;
+	connection->generation = wanted->generation;
+	connection->interface = wanted->interface;
+	connection->direction = wanted->direction;
+	connection->flags = wanted->flags;
+	/* An epoch that is not the filter's: the windows are learned from the next segments. */
+	connection->epoch = (uint8_t)(atomic_load(&filter->epoch) - 1);
+	return true;
+}
+
+bool enter_connection(struct filter *filter, const struct connection *wanted) {
+	struct stripe *stripe = table_lock(filter->table, &wanted->key);
+	bool entered = !connection_find(stripe, &wanted->key) && insert(filter, stripe, wanted);
+
+	table_unlock(stripe);
+	return entered;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One walk over the kernel's leases. Who opened a connection is not written there: it is asked of
+ * the rules for whichever side can have been the server.
+ */
+#include "sallyport/daemon/lease_watch.h"
+
+#include <inttypes.h>
+
+#include "sallyport/daemon/adopt.h"
+#include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/cut.h"
+#include "sallyport/daemon/enter.h"
+#include "sallyport/kernel/sockets.h"
+
+enum {
+	EVERY_US = 10 * 1000 * 1000,
+	READ_SHARE = 50,
+	/* Ports from here on are for clients (net.ipv4.ip_local_port_range). */
+	EPHEMERAL = 32768,
+};
+
+struct comparison {
+	struct daemon *daemon;
+	struct adoption adoption;
+	struct lease_figures figures;
+	struct key_list forbidden;
+};
+
+static uint8_t state_of(const struct key *key) {
+	return key->protocol == PROTOCOL_TCP ? TCP_ESTABLISHED : UDP_REPLIED;
+}
+
+static bool has_socket(struct daemon *daemon, const struct key *key) {
+	enum tcp_state state;
+
+	return socket_find(daemon->sockets, key, DIRECTION_IN, &state);
+}
+
+static bool is_known(struct table *table, const struct key *key) {
+	struct stripe *stripe = table_lock(table, key);
+	bool known = connection_find(stripe, key) != NULL;
+
+	table_unlock(stripe);
+	return known;
+}
+
+static bool is_allowed(const struct comparison *comparison, struct connection *connection,
+		       enum direction direction) {
+	connection->direction = direction;
+	return adoption_allows(&comparison->adoption, connection);
+}
+
+/* With a service's port here and a client's there, the other side opened it. */
+static bool find_direction(const struct comparison *comparison, struct connection *connection) {
+	const struct key *key = &connection->key;
+	bool serves = key->local_port < EPHEMERAL && key->remote_port >= EPHEMERAL;
+
+	return is_allowed(comparison, connection, DIRECTION_IN) ||
+	       (!serves && is_allowed(comparison, connection, DIRECTION_OUT));
+}
+
+static void take_up(struct comparison *comparison, const struct lease *lease) {
+	bool here = lease->key.protocol == PROTOCOL_TCP && has_socket(comparison->daemon, &lease->key);
+	struct connection wanted = {
+	    .key = lease->key,
+	    .state = state_of(&lease->key),
+	    .flags = here ? CONNECTION_LEASED : CONNECTION_LEASED | CONNECTION_FORWARDED,
+	    .opened = comparison->adoption.now,
+	    .renewed = comparison->adoption.now,
+	};
+
+	if (!find_direction(comparison, &wanted)) {
+		key_list_add(&comparison->forbidden, &lease->key);
+		comparison->figures.revoked++;
+	} else if (enter_connection(&comparison->daemon->workplace.filter, &wanted)) {
+		comparison->figures.adopted++;
+	}
+}
+
+/* One that is running out after a FIN may be older than the table's memory of it. */
+static bool is_closing(const struct lease *lease) {
+	return lease->key.protocol == PROTOCOL_TCP && lease->granted <= LEASE_CLOSING_SECONDS;
+}
+
+static void see(const struct lease *lease, void *context) {
+	struct comparison *comparison = context;
+
+	comparison->figures.leases++;
+	if (is_closing(lease) || is_known(comparison->daemon->workplace.filter.table, &lease->key))
+		return;
+	comparison->figures.unknown++;
+	take_up(comparison, lease);
+}
+
+static void revoke(struct daemon *daemon, const struct key_list *forbidden) {
+	struct revocation revocation = key_list_revocation(forbidden);
+	struct error err;
+
+	if (!install_revoke(daemon->install, &revocation, &err))
+		log_write(&daemon->log, LOG_PROBLEM, NULL,
+			  "leases that the rules do not allow run out by themselves: %s", err.text);
+}
+
+bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct error *err) {
+	struct comparison comparison = {.daemon = daemon};
+	bool done;
+
+	adoption_begin(&comparison.adoption, daemon);
+	done = install_leases(daemon->install, see, &comparison, err);
+	adoption_end(&comparison.adoption);
+	if (done)
+		revoke(daemon, &comparison.forbidden);
+	key_list_free(&comparison.forbidden);
+	*figures = comparison.figures;
+	figures->time = comparison.adoption.now;
+	return done;
+}
+
+/* ---- what is gone ---- */
+
+/* Connections of others behind this host have no socket here. */
+static bool still_stands(struct connection *connection, void *context) {
+	struct daemon *daemon = context;
+
+	return connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
+	       !state_is_doubtful(connection->state) || has_socket(daemon, &connection->key);
+}
+
+void daemon_reconcile(struct daemon *daemon) {
+	struct lease_figures figures;
+	struct error err;
+	size_t adopted = daemon_adopt_sockets(daemon);
+
+	if (!leases_compare(daemon, &figures, &err)) {
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's leases: %s", err.text);
+		return;
+	}
+	figures.adopted += adopted;
+	figures.ended = table_sweep(daemon->workplace.filter.table, still_stands, daemon);
+	daemon->lease_watch.last = figures;
+	if (figures.adopted + figures.revoked + figures.ended > 0)
+		log_write(&daemon->log, LOG_GUARD, NULL,
+			  "connections opened unseen: %" PRIu64 " taken up, %" PRIu64
+			  " not allowed; ended unseen: %" PRIu64,
+			  figures.adopted, figures.revoked, figures.ended);
+}
+
+void lease_watch_tick(struct daemon *daemon) {
+	uint64_t start = clock_microseconds(), taken;
+	struct lease_watch *watch = &daemon->lease_watch;
+	struct lease_figures figures;
+	struct error err;
+
+	if (start < watch->next)
+		return;
+	if (leases_compare(daemon, &figures, &err)) {
+		watch->last = figures;
+		watch->unreadable = false;
+	} else if (!watch->unreadable) {
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's leases: %s", err.text);
+		watch->unreadable = true;
+	}
+	taken = clock_microseconds() - start;
+	watch->next = start + (taken * READ_SHARE > EVERY_US ? taken * READ_SHARE : EVERY_US);
+}

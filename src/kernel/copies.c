@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * nflog by libmnl. The kernel gathers copies into one datagram until there are as many as the
+ * rule says (fast_path.c), or a hundredth of a second has passed.
+ */
+#include "sallyport/kernel/copies.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+enum {
+	GROUP_BASE = 5600,
+	FLUSH_AFTER = 1,         /* hundredths of a second */
+	GATHER_SIZE = 64 * 1024, /* of the kernel's datagram */
+	DATAGRAM_ROOM = 2 * GATHER_SIZE,
+	RECEIVE_BUFFER = 8 * 1024 * 1024,
+	RECEIVE_WAIT_US = 250 * 1000,
+	COPY_RANGE = 256,
+};
+
+struct copies {
+	struct mnl_socket *socket;
+	uint16_t group;
+	bool numbered; /* `next` is known */
+	uint32_t next; /* number of the next copy */
+	uint64_t lost;
+	_Alignas(8) char datagram[DATAGRAM_ROOM];
+};
+
+uint16_t copies_group(uint16_t queue) {
+	return (uint16_t)(GROUP_BASE + queue);
+}
+
+/* ---- open, close ---- */
+
+static struct nlmsghdr *config(char *buffer, uint16_t group) {
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *head;
+
+	message->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	head = mnl_nlmsg_put_extra_header(message, sizeof(*head));
+	*head = (struct nfgenmsg){.version = NFNETLINK_V0, .res_id = htons(group)};
+	return message;
+}
+
+static bool configure(struct copies *copies, const struct nlmsghdr *message) {
+	char answer[4096];
+	ssize_t length;
+
+	if (mnl_socket_sendto(copies->socket, message, message->nlmsg_len) < 0)
+		return false;
+	length = mnl_socket_recvfrom(copies->socket, answer, sizeof(answer));
+	return length >= 0 &&
+	       mnl_cb_run(answer, (size_t)length, 0, mnl_socket_get_portid(copies->socket), NULL, NULL) >= 0;
+}
+
+static bool bind_group(struct copies *copies) {
+	struct nfulnl_msg_config_cmd command = {.command = NFULNL_CFG_CMD_BIND};
+	struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_RANGE),
+					      .copy_mode = NFULNL_COPY_PACKET};
+	char buffer[1024];
+	struct nlmsghdr *message = config(buffer, copies->group);
+
+	mnl_attr_put(message, NFULA_CFG_CMD, sizeof(command), &command);
+	if (!configure(copies, message))
+		return false;
+	message = config(buffer, copies->group);
+	mnl_attr_put(message, NFULA_CFG_MODE, sizeof(mode), &mode);
+	mnl_attr_put_u32(message, NFULA_CFG_NLBUFSIZ, htonl(GATHER_SIZE));
+	mnl_attr_put_u32(message, NFULA_CFG_TIMEOUT, htonl(FLUSH_AFTER));
+	mnl_attr_put_u16(message, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
+	return configure(copies, message);
+}
+
+static void tune_socket(int fd) {
+	struct timeval wait = {.tv_usec = RECEIVE_WAIT_US};
+	int size = RECEIVE_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+}
+
+static void explain(uint16_t group, int code, struct error *err) {
+	if (code == EBUSY)
+		error_set(
+		    err, "nflog group %u is taken by another program; stop it or give --queue another number",
+		    group);
+	else if (code == EPERM)
+		error_set(err, "cannot bind nflog group %u: no permission; run as root or with CAP_NET_ADMIN",
+			  group);
+	else
+		error_set(err, "cannot bind nflog group %u: %s; does the kernel have nfnetlink_log?", group,
+			  strerror(code));
+}
+
+struct copies *copies_open(uint16_t group, struct error *err) {
+	struct copies *copies = malloc(sizeof(*copies));
+
+	if (!copies) {
+		error_set(err, "out of memory for nflog group %u", group);
+		return NULL;
+	}
+	*copies = (struct copies){.group = group};
+	copies->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!copies->socket || mnl_socket_bind(copies->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    !bind_group(copies)) {
+		explain(group, errno, err);
+		copies_close(copies);
+		return NULL;
+	}
+	tune_socket(mnl_socket_get_fd(copies->socket));
+	return copies;
+}
+
+void copies_close(struct copies *copies) {
+	if (!copies)
+		return;
+	if (copies->socket)
+		mnl_socket_close(copies->socket);
+	free(copies);
+}
+
+/* ---- receive ---- */
+
+/* What one netlink message says, by attribute; those of the kernel's numbers that are wanted here. */
+struct attributes {
+	const struct nfulnl_msg_packet_hdr *header;
+	const struct nlattr *payload, *in, *out, *number;
+};
+
+static int note(const struct nlattr *attribute, void *context) {
+	struct attributes *found = context;
+
+	switch (mnl_attr_get_type(attribute)) {
+	case NFULA_PACKET_HDR:
+		if (mnl_attr_get_payload_len(attribute) >= sizeof(*found->header))
+			found->header = mnl_attr_get_payload(attribute);
+		break;
+	case NFULA_PAYLOAD:
+		found->payload = attribute;
+		break;
+	case NFULA_IFINDEX_INDEV:
+		found->in = attribute;
+		break;
+	case NFULA_IFINDEX_OUTDEV:
+		found->out = attribute;
+		break;
+	case NFULA_SEQ:
+		found->number = attribute;
+		break;
+	default:
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static uint32_t read_u32(const struct nlattr *attribute) {
+	return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
+		   ? ntohl(mnl_attr_get_u32(attribute))
+		   : 0;
+}
+
+static bool hook_of(uint8_t number, enum hook *hook) {
+	switch (number) {
+	case NF_INET_PRE_ROUTING:
+		*hook = HOOK_IN;
+		return true;
+	case NF_INET_LOCAL_OUT:
+		*hook = HOOK_OUT;
+		return true;
+	case NF_INET_POST_ROUTING:
+		*hook = HOOK_LEARN;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* nflog does not say how long the packet was; its header does, and who reads that checks it. */
+static size_t length_of(const uint8_t *bytes, size_t captured) {
+	size_t length = captured;
+
+	if (captured >= 4 && bytes[0] >> 4 == 4)
+		length = (size_t)(bytes[2] << 8 | bytes[3]);
+	else if (captured >= 6 && bytes[0] >> 4 == 6)
+		length = 40 + (size_t)(bytes[4] << 8 | bytes[5]);
+	return length < captured ? captured : length;
+}
+
+static void count_gap(struct copies *copies, const struct nlattr *number) {
+	uint32_t seen = read_u32(number);
+
+	if (!number)
+		return;
+	if (copies->numbered)
+		copies->lost += seen - copies->next;
+	copies->numbered = true;
+	copies->next = seen + 1;
+}
+
+static bool read_copy(struct copies *copies, const struct nlmsghdr *message, struct copied *copied) {
+	struct attributes found = {NULL};
+
+	if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
+	    mnl_attr_parse(message, sizeof(struct nfgenmsg), note, &found) < 0)
+		return false;
+	count_gap(copies, found.number);
+	if (!found.header || !found.payload || !hook_of(found.header->hook, &copied->hook))
+		return false;
+	copied->interface = read_u32(copied->hook == HOOK_IN ? found.in : found.out);
+	copied->bytes = mnl_attr_get_payload(found.payload);
+	copied->captured = mnl_attr_get_payload_len(found.payload);
+	copied->length = length_of(copied->bytes, copied->captured);
+	return true;
+}
+
+int copies_receive(struct copies *copies, void (*see)(const struct copied *copied, void *context),
+		   void *context, struct error *err) {
+	const struct nlmsghdr *message = (const struct nlmsghdr *)copies->datagram;
+	ssize_t length =
+	    recv(mnl_socket_get_fd(copies->socket), copies->datagram, sizeof(copies->datagram), 0);
+	int left = (int)length, count = 0;
+
+	if (length < 0 && errno == ENOBUFS) {
+		copies->lost++; /* at least; the gap in the numbers will tell */
+		return 0;
+	}
+	if (length < 0) {
+		if (errno == EINTR || errno == EAGAIN)
+			return 0;
+		error_set(err, "nflog group %u: %s", copies->group, strerror(errno));
+		return -1;
+	}
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		struct copied copied;
+
+		if (!read_copy(copies, message, &copied))
+			continue;
+		see(&copied, context);
+		count++;
+	}
+	return count;
+}
+
+uint64_t copies_take_lost(struct copies *copies) {
+	uint64_t lost = copies->lost;
+
+	copies->lost = 0;
+	return lost;
+}

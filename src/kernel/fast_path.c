@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What passes without the daemon. Two stages, each a set a family:
+ *
+ *   half    a SYN was allowed; its handshake may go on
+ *   lease   the handshake is complete (UDP: a packet was allowed); packets pass
+ *
+ * An element is added by a packet that the daemon, or the guard, has allowed ("grant"), so
+ * that no netlink transaction is needed for a connection. It runs out by itself: a lease's next
+ * packet then asks the daemon again, which grants another.
+ *
+ * The first lease is short. Whoever forges a SYN and the ACK after it gets no further than that one:
+ * the daemon compares the ACK's copy with the SYN/ACK's before it takes the connection for open.
+ */
+#include <linux/netfilter.h>
+
+#include "compile.h"
+#include "expr.h"
+#include "sets.h"
+
+enum {
+	SECOND = 1000,
+	/* A completed handshake frees its half at the next collection; 25,000 of them a second fit. */
+	HALF_SIZE = 16384,
+	HALF_MS = 10 * SECOND,
+	HALF_COLLECT_MS = 250,
+	LEASE_MS = 60 * SECOND,
+	LEASE_COLLECT_MS = 10 * SECOND, /* a walk over the whole set */
+	/* Headers: IPv6 with extension headers, TCP with all options. */
+	COPY_LENGTH = 160,
+	COPY_GATHER = 64,
+};
+
+struct lane {
+	enum end local; /* which end of its packets is this host's */
+	const char *leased, *half4, *half6, *grant;
+};
+
+static const struct lane lanes[] = {
+    [DIRECTION_IN] = {END_DESTINATION, "in_leased", "in_half4", "in_half6", "in_grant"},
+    [DIRECTION_OUT] = {END_SOURCE, "out_leased", "out_half4", "out_half6", "out_grant"},
+};
+
+static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+
+static const char *lease_set(enum family family) {
+	return family == FAMILY_IPV4 ? LEASE_SET_IPV4 : LEASE_SET_IPV6;
+}
+
+static uint32_t least(uint32_t left, uint32_t right) {
+	return left < right ? left : right;
+}
+
+/* `most` seconds, but well under the timeout of the daemon's entry, which nothing renews meanwhile: what
+ * goes on when the lease has run out must still find it. */
+static uint32_t ms_within(const struct compiler *compiler, uint32_t most, enum timeout timeout) {
+	uint32_t seconds = compiler->ruleset->settings.timeouts.seconds[timeout];
+
+	return seconds < 2 * most ? least(seconds * SECOND / 3 * 2, most * SECOND) : most * SECOND;
+}
+
+static uint32_t half_ms(const struct compiler *compiler) {
+	return least(ms_within(compiler, 10, TIMEOUT_SYN_SENT), ms_within(compiler, 10, TIMEOUT_SYN_RECV));
+}
+
+static uint32_t lease_ms(const struct compiler *compiler) {
+	uint32_t half_closed =
+	    least(ms_within(compiler, 60, TIMEOUT_FIN_WAIT), ms_within(compiler, 60, TIMEOUT_CLOSE_WAIT));
+
+	return least(ms_within(compiler, 60, TIMEOUT_ESTABLISHED), half_closed);
+}
+
+static uint32_t first_lease_ms(const struct compiler *compiler) {
+	return least(20 * SECOND, lease_ms(compiler));
+}
+
+static uint32_t udp_lease_ms(const struct compiler *compiler) {
+	return least(ms_within(compiler, 30, TIMEOUT_UDP), ms_within(compiler, 30, TIMEOUT_UDP_STREAM));
+}
+
+static uint32_t closing_lease_ms(const struct compiler *compiler) {
+	return ms_within(compiler, LEASE_CLOSING_SECONDS, TIMEOUT_CLOSED);
+}
+
+static const char *half_set(enum family family) {
+	return family == FAMILY_IPV4 ? HALF_SET_IPV4 : HALF_SET_IPV6;
+}
+
+static const char *half_chain(const struct lane *lane, enum family family) {
+	return family == FAMILY_IPV4 ? lane->half4 : lane->half6;
+}
+
+void put_lease_sets(struct compiler *compiler) {
+	uint32_t size = compiler->ruleset->settings.connections;
+
+	for (size_t i = 0; i < 2; i++) {
+		put_tuple_set(compiler->batch, lease_set(families[i]), next_set_id(compiler), families[i],
+			      size, LEASE_MS, LEASE_COLLECT_MS);
+		put_tuple_set(compiler->batch, half_set(families[i]), next_set_id(compiler), families[i],
+			      HALF_SIZE, HALF_MS, HALF_COLLECT_MS);
+	}
+}
+
+const char *grant_chain(enum direction direction) {
+	return lanes[direction].grant;
+}
+
+/* ---- the look-ups, in a dispatch chain ---- */
+
+void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+		expr_family(rule, families[i]);
+		expr_tuple_in(rule, families[i], lane->local, lease_set(families[i]));
+		expr_jump(rule, lane->leased);
+		rule_finish(compiler, rule);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+		expr_protocol(rule, PROTOCOL_TCP);
+		expr_family(rule, families[i]);
+		expr_tuple_in(rule, families[i], lane->local, half_set(families[i]));
+		expr_goto(rule, half_chain(lane, families[i]));
+		rule_finish(compiler, rule);
+	}
+}
+
+/* ---- where they lead ---- */
+
+static void copy(const struct compiler *compiler, struct nftnl_rule *rule) {
+	expr_copy(rule, compiler->options->copies_group, COPY_LENGTH, COPY_GATHER);
+}
+
+static struct nftnl_rule *start_kind(const char *chain, uint8_t kind) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_tcp_kind(rule, true, kind);
+	return rule;
+}
+
+static void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
+	expr_verdict(rule, NF_ACCEPT);
+	rule_finish(compiler, rule);
+}
+
+/* A SYN/ACK here means that the handshake's ACK was lost: the daemon's to judge. */
+static void put_leased(struct compiler *compiler, const struct lane *lane) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, lane->leased);
+
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, true, TCP_ACK);
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, lane->leased);
+	expr_protocol_not(rule, PROTOCOL_TCP);
+	finish_accept(compiler, rule);
+
+	put_bogus_flags(compiler, lane->leased);
+	rule = rule_start(NFPROTO_INET, lane->leased);
+	expr_tcp_has(rule, TCP_SYN);
+	expr_return(rule);
+	rule_finish(compiler, rule);
+
+	/* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is
+	 * only shortened, and what goes on after it asks the daemon. */
+	for (size_t i = 0; i < 2; i++) {
+		rule = rule_start(NFPROTO_INET, lane->leased);
+		expr_family(rule, families[i]);
+		expr_tuple_change(rule, families[i], lane->local, SET_UPDATE, lease_set(families[i]),
+				  closing_lease_ms(compiler));
+		rule_finish(compiler, rule);
+	}
+	rule = rule_start(NFPROTO_INET, lane->leased);
+	copy(compiler, rule);
+	finish_accept(compiler, rule);
+}
+
+static void put_half(struct compiler *compiler, const struct lane *lane, enum family family) {
+	static const uint8_t resets[] = {TCP_RST, TCP_RST | TCP_ACK};
+	const char *chain = half_chain(lane, family);
+	struct nftnl_rule *rule = start_kind(chain, TCP_SYN | TCP_ACK);
+
+	copy(compiler, rule);
+	finish_accept(compiler, rule);
+
+	rule = start_kind(chain, TCP_ACK);
+	copy(compiler, rule);
+	expr_tuple_change(rule, family, lane->local, SET_DELETE, half_set(family), 0);
+	expr_tuple_change(rule, family, lane->local, SET_ADD, lease_set(family), first_lease_ms(compiler));
+	rule_finish(compiler, rule);
+	finish_accept(compiler, start_kind(chain, TCP_ACK));
+
+	for (size_t i = 0; i < sizeof(resets); i++) {
+		rule = start_kind(chain, resets[i]);
+		copy(compiler, rule);
+		expr_tuple_change(rule, family, lane->local, SET_DELETE, half_set(family), 0);
+		finish_accept(compiler, rule);
+	}
+	/* Whatever else: the daemon's to judge. */
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_goto(rule, CHAIN_ASK);
+	rule_finish(compiler, rule);
+}
+
+/* ---- how they come about ---- */
+
+static void put_grant_of(struct compiler *compiler, const struct lane *lane, enum family family) {
+	struct nftnl_rule *rule;
+
+	rule = rule_start(NFPROTO_INET, lane->grant);
+	expr_family(rule, family);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, true, TCP_SYN);
+	expr_tuple_change(rule, family, lane->local, SET_ADD, half_set(family), half_ms(compiler));
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, lane->grant);
+	expr_family(rule, family);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, true, TCP_ACK);
+	expr_tuple_change(rule, family, lane->local, SET_ADD, lease_set(family), lease_ms(compiler));
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, lane->grant);
+	expr_family(rule, family);
+	expr_protocol(rule, PROTOCOL_UDP);
+	expr_tuple_change(rule, family, lane->local, SET_ADD, lease_set(family), udp_lease_ms(compiler));
+	finish_accept(compiler, rule);
+}
+
+/* An addition to a full set ends its rule: no lease then, and the packet passes all the same. */
+static void put_grant(struct compiler *compiler, const struct lane *lane) {
+	for (size_t i = 0; i < 2; i++)
+		put_grant_of(compiler, lane, families[i]);
+	finish_accept(compiler, rule_start(NFPROTO_INET, lane->grant));
+}
+
+void put_fast_path(struct compiler *compiler, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
+
+	put_leased(compiler, lane);
+	for (size_t i = 0; i < 2; i++)
+		put_half(compiler, lane, families[i]);
+	put_grant(compiler, lane);
+}

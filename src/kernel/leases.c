@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Keys of connections to and from elements of the lease sets.
+ */
+#include "leases.h"
+
+#include <arpa/inet.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+#include "sets.h"
+
+enum {
+	DESTROY_ELEMENTS = 30, /* NFT_MSG_DESTROYSETELEM of linux/netfilter/nf_tables.h, since Linux 6.3 */
+	MS = 1000,
+};
+
+/* ---- tuples ---- */
+
+static size_t put_end(uint8_t *bytes, const struct addr *addr, uint16_t port, size_t length) {
+	uint16_t wire = htons(port);
+
+	memcpy(bytes, addr->bytes + sizeof(addr->bytes) - length, length);
+	memcpy(bytes + length, &wire, sizeof(wire));
+	return length + 4;
+}
+
+/* Returns the length. */
+static size_t tuple_of(const struct key *key, uint8_t tuple[TUPLE_IPV6]) {
+	size_t length = addr_family(&key->local) == FAMILY_IPV4 ? 4 : 16;
+	size_t at;
+
+	memset(tuple, 0, TUPLE_IPV6);
+	at = put_end(tuple, &key->local, key->local_port, length);
+	at += put_end(tuple + at, &key->remote, key->remote_port, length);
+	tuple[at] = key->protocol;
+	return at + 4;
+}
+
+static size_t get_end(const uint8_t *bytes, size_t length, struct addr *addr, uint16_t *port) {
+	uint16_t wire;
+
+	*addr = length == 4 ? addr_from_ipv4(bytes) : addr_from_ipv6(bytes);
+	memcpy(&wire, bytes + length, sizeof(wire));
+	*port = ntohs(wire);
+	return length + 4;
+}
+
+static bool key_of_tuple(const uint8_t *tuple, size_t size, struct key *key) {
+	size_t length = size == TUPLE_IPV4 ? 4 : 16;
+	size_t at;
+
+	if (size != TUPLE_IPV4 && size != TUPLE_IPV6)
+		return false;
+	*key = (struct key){0};
+	at = get_end(tuple, length, &key->local, &key->local_port);
+	at += get_end(tuple + at, length, &key->remote, &key->remote_port);
+	key->protocol = tuple[at];
+	return true;
+}
+
+/* ---- revoking ---- */
+
+static void put_elements(struct batch *batch, uint16_t type, const struct revocation *revoked,
+			 enum family family) {
+	const char *set = family == FAMILY_IPV4 ? LEASE_SET_IPV4 : LEASE_SET_IPV6;
+	struct elements elements = {.batch = batch, .set = set, .type = type};
+	uint8_t tuple[TUPLE_IPV6];
+
+	for (size_t i = 0; i < revoked->count; i++) {
+		if (addr_family(&revoked->keys[i].local) != family)
+			continue;
+		put_element(&elements, tuple, tuple_of(&revoked->keys[i], tuple), 0);
+	}
+	elements_finish(&elements);
+}
+
+/* Deleting what is not there would fail the transaction; where the kernel has no word for
+ * "if it is there", each is added first. */
+static void put_lease_removal(struct batch *batch, const struct revocation *revoked, enum family family,
+			      bool destroy) {
+	if (destroy) {
+		put_elements(batch, DESTROY_ELEMENTS, revoked, family);
+		return;
+	}
+	put_elements(batch, NFT_MSG_NEWSETELEM, revoked, family);
+	put_elements(batch, NFT_MSG_DELSETELEM, revoked, family);
+}
+
+void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy) {
+	if (revoked->count == 0)
+		return;
+	put_set_flush(batch, HALF_SET_IPV4);
+	put_set_flush(batch, HALF_SET_IPV6);
+	put_lease_removal(batch, revoked, FAMILY_IPV4, destroy);
+	put_lease_removal(batch, revoked, FAMILY_IPV6, destroy);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+	void (*see)(const struct lease *, void *);
+	void *context;
+};
+
+static uint32_t seconds_of(const struct nlattr *element, uint16_t type) {
+	return (uint32_t)(attribute_u64(nested_attribute(element, type)) / MS);
+}
+
+static void read_element(const struct reading *reading, const struct nlattr *element) {
+	const struct nlattr *key =
+	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	struct lease lease = {
+	    .granted = seconds_of(element, NFTA_SET_ELEM_TIMEOUT),
+	    .left = seconds_of(element, NFTA_SET_ELEM_EXPIRATION),
+	};
+
+	if (key && key_of_tuple(mnl_attr_get_payload(key), mnl_attr_get_payload_len(key), &lease.key))
+		reading->see(&lease, reading->context);
+}
+
+static int read_message(const struct nlmsghdr *message, void *context) {
+	const struct nlattr *attribute, *element;
+
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(element, attribute) {
+			read_element(context, element);
+		}
+	}
+	return MNL_CB_OK;
+}
+
+static bool read_set(struct mnl_socket *socket, const char *set, struct reading *reading, struct error *err) {
+	char buffer[1024];
+	struct nlmsghdr *request =
+	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
+
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set);
+	return nft_dump(socket, request, read_message, reading, err);
+}
+
+bool leases_read(struct mnl_socket *socket, void (*see)(const struct lease *, void *), void *context,
+		 struct error *err) {
+	struct reading reading = {see, context};
+
+	return read_set(socket, LEASE_SET_IPV4, &reading, err) &&
+	       read_set(socket, LEASE_SET_IPV6, &reading, err);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The sets of leases, read and thinned out. They fill themselves: see fast_path.c.
+ */
+#ifndef SALLYPORT_KERNEL_LEASES_H
+#define SALLYPORT_KERNEL_LEASES_H
+
+#include "netlink.h"
+#include "sallyport/kernel/install.h"
+
+/* Appends the removal of what the kernel holds for these connections. `destroy`: the kernel has
+ * DESTROYSETELEM (6.3). Handshakes under way lose their place in `half`, all of them: the daemon is asked
+ * again. */
+void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy);
+
+/* Calls `see` for every lease, both families. */
+bool leases_read(struct mnl_socket *socket, void (*see)(const struct lease *, void *), void *context,
+		 struct error *err);
+
+#endif

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A restart cuts nothing: what was open goes on, and is listed as it was before."""
+
+import os
+import socket
+
+import pytest
+
+from clients import SILENT, connect, echo, outcome, udp_socket
+from net import wait_for
+
+STRICT = "default in drop\ndefault out drop\n"
+MASQUERADE = """
+table {family} engine {{
+	chain postrouting {{
+		type nat hook postrouting priority srcnat;
+		iifname "ctr0" oifname "wan0" masquerade
+	}}
+}}
+"""
+
+
+def saved(daemon):
+    return os.path.join(daemon.state, "connections")
+
+
+def rows(daemon):
+    """The connections by what does not change."""
+    return {(row["proto"], row["local"], row["local_port"], row["remote"], row["remote_port"]): row
+            for row in daemon.connections()}
+
+
+@pytest.fixture
+def asked(net, side):
+    """A datagram has gone from srv to port 53 of cli: asked() -> (srv's socket, reply)."""
+    sockets = []
+
+    def ask():
+        server = net.cli.socket(side.family, socket.SOCK_DGRAM)
+        sockets.append(server)
+        server.bind((side.cli, 53))
+        server.settimeout(5)
+        client = udp_socket(net.srv, side.cli, 53)
+        sockets.append(client)
+        client.settimeout(5)
+        client.send(b"question")
+        question, sender = server.recvfrom(100)
+        assert question == b"question"
+
+        def reply(text):
+            server.sendto(text, sender)
+            return client.recv(100) == text
+        return client, reply
+    yield ask
+    for sock in sockets:
+        sock.close()
+
+
+def test_replies_to_a_question_before_the_restart_come_in(firewall, asked, side):
+    """Nothing but the saved table knows that this host has asked: no rule lets port 53 in."""
+    daemon = firewall(STRICT + "allow out udp 53\n")
+    client, reply = asked()
+    daemon.restart()
+    assert reply(b"answer") and reply(b"and more")
+    row = rows(daemon)["udp", side.srv, client.getsockname()[1], side.cli, 53]
+    assert (row["direction"], row["rule"]["line"]) == ("out", 3)
+
+
+def test_replies_come_in_after_many_restarts(firewall, asked):
+    daemon = firewall(STRICT + "allow out udp 53\n")
+    _, reply = asked()
+    for number in range(4):
+        daemon.restart()
+        assert reply(b"answer %d" % number)
+
+
+def test_a_stop_and_a_start_keep_the_table_too(firewall, asked):
+    daemon = firewall(STRICT + "allow out udp 53\n")
+    _, reply = asked()
+    assert daemon.stop() == 0
+    daemon.start()
+    assert reply(b"answer")
+
+
+def test_a_container_goes_on(firewall, servers_at, net, side):
+    """Its connection is no socket of this host, and no rule is about it: it was learned."""
+    family = "ip" if side.version == 4 else "ip6"
+    net.srv.run("nft", "-f", "-", input=MASQUERADE.format(family=family))
+    servers_at(net.cli).tcp(80)
+    daemon = firewall(STRICT)
+    with connect(net.ctr, side.cli, 80) as sock:
+        assert echo(sock)
+        key, = wait_for(lambda: [key for key, row in rows(daemon).items() if row.get("learned")],
+                        "the learned row")
+        daemon.restart()
+        assert rows(daemon)[key]["learned"] is True
+        assert echo(sock, b"z" * 100000)
+        assert rows(daemon)[key]["state"] == "ESTABLISHED"
+
+
+def test_the_list_is_as_it_was(firewall, servers, servers_at, asked, net, side):
+    """Direction, state and rule of each; and its age, which a socket could not tell."""
+    servers.tcp(22)
+    servers_at(net.cli).tcp(80)
+    daemon = firewall(STRICT + "allow in tcp 22\nallow out tcp 80\nallow out udp 53\n")
+    with connect(net.cli, side.srv, 22) as coming, connect(net.srv, side.cli, 80) as going:
+        assert echo(coming) and echo(going)
+        _, reply = asked()
+        assert reply(b"answer")
+
+        def all_have_an_age():
+            found = rows(daemon)
+            return len(found) >= 3 and min(row["age"] for row in found.values()) >= 2 and found
+        before = wait_for(all_have_an_age, "connections of two seconds' age", 10)
+        daemon.restart()
+        after = rows(daemon)
+        assert after.keys() == before.keys()
+        for key, row in before.items():
+            for word in ("direction", "state", "rule"):
+                assert after[key][word] == row[word]
+            assert row["age"] <= after[key]["age"] <= row["age"] + 20
+        assert echo(coming, b"z" * 100000) and echo(going, b"z" * 100000) and reply(b"again")
+
+
+def test_what_the_new_rules_forbid_does_not_come_back(firewall, servers, asked, net, side):
+    servers.tcp(22, 80)
+    daemon = firewall(STRICT + "allow in tcp 22\nallow in tcp 80\n")
+    with connect(net.cli, side.srv, 22) as stays, connect(net.cli, side.srv, 80) as goes:
+        assert echo(stays) and echo(goes)
+        daemon.stop_for_restart()
+        daemon.write("sallyport.rules", STRICT + "allow in tcp 22\n")
+        daemon.start()
+        assert [key[2] for key in rows(daemon)] == [22]
+        assert echo(stays)
+        goes.settimeout(0.5)
+        with pytest.raises(OSError):
+            echo(goes)
+
+
+def test_the_file_serves_one_start_alone(firewall, asked):
+    """A daemon that is killed later must not find what was open long ago."""
+    daemon = firewall(STRICT + "allow out udp 53\n")
+    asked()
+    daemon.stop_for_restart()
+    assert os.stat(saved(daemon)).st_mode & 0o777 == 0o600
+    daemon.start()
+    assert not os.listdir(daemon.state)
+
+
+def test_a_damaged_file_is_ignored_with_a_warning(firewall, servers, asked, net, side):
+    servers.tcp(22)
+    daemon = firewall(STRICT + "allow in tcp 22\nallow out udp 53\n")
+    with connect(net.cli, side.srv, 22) as sock:
+        assert echo(sock)
+        client, _ = asked()
+        daemon.stop_for_restart()
+        with open(saved(daemon), "r+b") as file:
+            file.seek(-20, os.SEEK_END)
+            byte = file.read(1)
+            file.seek(-20, os.SEEK_END)
+            file.write(bytes([byte[0] ^ 1]))
+        daemon.start()
+        line, = [line for line in daemon.log().splitlines() if "is damaged" in line]
+        assert saved(daemon) in line and line.endswith("it is ignored")
+        row = rows(daemon)["tcp", side.srv, 22, *sock.getsockname()[:2]]
+        assert row["direction"] == "in" and echo(sock)  # the host's own sockets told
+
+
+def test_no_state_directory_keeps_nobody_from_stopping(firewall, asked, net, side):
+    daemon = firewall(STRICT + "allow out udp 53\n")
+    asked()
+    os.rmdir(daemon.state)
+    daemon.stop_for_restart()
+    line, = [line for line in daemon.log().splitlines() if "connections are not saved" in line]
+    assert daemon.state in line
+    daemon.start()
+    assert outcome(net.cli, side.srv, 22) == SILENT
