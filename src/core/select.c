@@ -84,7 +84,7 @@ static char upper_state(char c) {
 }
 
 /* NEW and REPLIED are states of several protocols. */
-static bool shares_an_earlier_name(uint8_t state) {
+static bool shares_an_earlier_name(unsigned state) {
 	return states_named(state_name(state)) & ((1u << state) - 1);
 }
 
@@ -95,7 +95,7 @@ static bool unknown_state(const char *name, struct error *err) {
 	for (size_t i = 0; i < NEAREST_MAX && name[i]; i++)
 		upper[i] = upper_state(name[i]);
 	nearest = nearest_to(upper);
-	for (uint8_t state = 0; state < STATES; state++) {
+	for (unsigned state = 0; state < STATES; state++) {
 		size_t length = strlen(names);
 		if (shares_an_earlier_name(state))
 			continue;

@@ -26,7 +26,7 @@ static void unlink_from(struct stripe *stripe, const struct connection *connecti
 }
 
 void queue_enter(struct stripe *stripe, struct connection *connection, uint8_t state, uint32_t now) {
-	connection->state = state & 0xf;
+	connection->state = state;
 	connection->renewed = now;
 	link_as_newest(stripe, connection);
 	count_half_open(stripe, connection, 1);
@@ -53,7 +53,7 @@ void connection_renew(struct stripe *stripe, struct connection *connection, uint
 
 struct connection *queue_oldest(struct stripe *stripe, enum worth worth) {
 	struct connection *oldest = NULL;
-	for (uint8_t state = 0; state < STATES; state++) {
+	for (unsigned state = 0; state < STATES; state++) {
 		ref head = stripe->queues[state].oldest;
 		if (head == NONE || state_worth(state) != worth)
 			continue;
@@ -78,7 +78,7 @@ static void run_out(struct stripe *stripe, struct connection *connection, const 
 }
 
 bool queue_expire(struct stripe *stripe, const struct expiry *expiry, uint32_t now, uint32_t *budget) {
-	for (uint8_t state = 0; state < STATES; state++) {
+	for (unsigned state = 0; state < STATES; state++) {
 		uint32_t timeout = expiry->timeouts->seconds[state_timeout(state)];
 		for (ref head; (head = stripe->queues[state].oldest) != NONE; --*budget) {
 			struct connection *connection = entry_at(stripe, head);

@@ -46,7 +46,7 @@ static size_t buckets_for(uint32_t capacity) {
 	return capacity > FIRST_BUCKETS ? capacity : FIRST_BUCKETS;
 }
 
-/* Stripes share no page, so that none is touched for the end of one that is not. */
+/* Each stripe's begin with a page: the little that is used touches no more than it must. */
 static size_t whole_pages(size_t size) {
 	return (size + PAGE - 1) / PAGE * PAGE;
 }

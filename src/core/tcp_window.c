@@ -56,7 +56,7 @@ static void set_max_window(struct tcp_side *side, uint32_t window) {
 	while (window >> shift > UINT16_MAX)
 		shift++;
 	side->window = (uint16_t)(window >> shift);
-	side->shift = shift & 0xf;
+	side->shift = shift;
 }
 
 /* How far back is not too late. */
@@ -123,7 +123,7 @@ static void learn_syn(struct tcp_track *track, const struct tcp_segment *segment
 	sender->max_end = segment->seq + 1 + (window > early ? window : early);
 	sender->flags |= SIDE_SEEN;
 	if (segment->scale_permitted) {
-		sender->scale = segment->scale & 0xf;
+		sender->scale = segment->scale;
 		sender->flags |= SIDE_SCALE;
 	}
 	/* Crossing SYNs acknowledge nothing, but tell the window. */

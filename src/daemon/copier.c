@@ -11,11 +11,21 @@
 #include "sallyport/daemon/clock.h"
 #include "sallyport/kernel/copies.h"
 
+/* One copy a wake-up when there are few, so that `list` is up to date; many when there are many. */
+enum {
+	GATHER = 64,
+	BUSY = 40, /* copies a span from which on they are gathered */
+	SPAN_NS = 20 * 1000 * 1000,
+};
+
 struct copier {
 	struct workplace *place;
 	struct copies *copies;
 	struct policy_version *policy; /* this thread's reference */
 	uint32_t now;                  /* of the datagram being read */
+	uint64_t span;                 /* when it began, nanoseconds of the monotonic clock */
+	uint32_t in_span;
+	bool gathers;
 	bool started;
 	pthread_t thread;
 	struct error error; /* published by `failed` */
@@ -50,6 +60,22 @@ static void note_losses(struct copier *copier) {
 	atomic_fetch_add_explicit(&copier->place->filter.epoch, 1, memory_order_relaxed);
 }
 
+static void adapt(struct copier *copier, uint32_t count) {
+	uint64_t now = clock_nanoseconds(), span = now - copier->span;
+	struct error ignored; /* the kernel goes on as it does */
+	bool busy;
+
+	copier->in_span += count;
+	if (span < SPAN_NS)
+		return;
+	busy = (uint64_t)copier->in_span * SPAN_NS >= BUSY * span;
+	copier->span = now;
+	copier->in_span = 0;
+	if (busy != copier->gathers)
+		copies_gather(copier->copies, busy ? GATHER : 1, &ignored);
+	copier->gathers = busy;
+}
+
 static void *work(void *argument) {
 	struct copier *copier = argument;
 
@@ -63,6 +89,7 @@ static void *work(void *argument) {
 			atomic_store_explicit(&copier->failed, true, memory_order_release);
 			break;
 		}
+		adapt(copier, (uint32_t)count);
 		if (count > 0) {
 			add(&copier->seen, (uint64_t)count);
 			add(&copier->batches, 1);

@@ -42,6 +42,8 @@ static void revoke(struct daemon *daemon, const struct key_list *list) {
 	struct revocation revocation = key_list_revocation(list);
 	struct error err;
 
+	if (!daemon->installed)
+		return;
 	if (!install_revoke(daemon->install, &revocation, &err))
 		log_write(&daemon->log, LOG_PROBLEM, NULL,
 			  "leases of connections that were cut run out by themselves: %s", err.text);

@@ -37,9 +37,9 @@ static bool find_origin(struct snapshot_origin *origin, uint32_t now, struct err
 	sd_id128_t boot;
 	int code = sd_id128_get_boot(&boot);
 
+	*origin = (struct snapshot_origin){.network = network_cookie(), .saved = now};
 	if (code < 0)
 		return error_set(err, "the kernel does not tell its boot id: %s", strerror(-code));
-	*origin = (struct snapshot_origin){.network = network_cookie(), .saved = now};
 	memcpy(origin->boot_id, boot.bytes, sizeof(origin->boot_id));
 	return true;
 }

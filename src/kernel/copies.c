@@ -77,6 +77,7 @@ static bool bind_group(struct copies *copies) {
 	mnl_attr_put(message, NFULA_CFG_MODE, sizeof(mode), &mode);
 	mnl_attr_put_u32(message, NFULA_CFG_NLBUFSIZ, htonl(GATHER_SIZE));
 	mnl_attr_put_u32(message, NFULA_CFG_TIMEOUT, htonl(FLUSH_AFTER));
+	mnl_attr_put_u32(message, NFULA_CFG_QTHRESH, htonl(1));
 	mnl_attr_put_u16(message, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
 	return configure(copies, message);
 }
@@ -128,6 +129,18 @@ void copies_close(struct copies *copies) {
 	if (copies->socket)
 		mnl_socket_close(copies->socket);
 	free(copies);
+}
+
+/* Without waiting for an answer: it would come between the copies. */
+bool copies_gather(struct copies *copies, uint32_t count, struct error *err) {
+	char buffer[256];
+	struct nlmsghdr *message = config(buffer, copies->group);
+
+	message->nlmsg_flags = NLM_F_REQUEST;
+	mnl_attr_put_u32(message, NFULA_CFG_QTHRESH, htonl(count));
+	if (mnl_socket_sendto(copies->socket, message, message->nlmsg_len) < 0)
+		return error_set(err, "nflog group %u: %s", copies->group, strerror(errno));
+	return true;
 }
 
 /* ---- receive ---- */

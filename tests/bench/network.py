@@ -101,7 +101,7 @@ class BenchNetwork:
         self.close()
 
 
-def connects(namespace, address, port, timeout=0.25):
+def connects(namespace, address, port, timeout=0.1):
     with namespace.socket() as sock:
         sock.settimeout(timeout)
         return sock.connect_ex((address, port)) == 0
@@ -129,6 +129,17 @@ def settle(patience, quiet=0.08):
         share = (busy_after - busy) / max(1, total_after - total)
         if share <= quiet or time.monotonic() > deadline:
             return share
+
+
+def at_rest(read, slack=0, patience=15, step=0.3, readings=3):
+    """What `read` returns once it has stopped to change by more than `slack`."""
+    deadline, seen = time.monotonic() + patience, [read()]
+    while len(seen) < readings or max(seen[-readings:]) - min(seen[-readings:]) > slack:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{read.__name__} does not come to rest: something else goes on")
+        time.sleep(step)
+        seen.append(read())
+    return seen[-1]
 
 
 def end(process, timeout=10):

@@ -30,14 +30,14 @@ def denied_sources(count):
 
 
 class System:
-    """No firewall, and what the others share. `rules`: how many rules a file has in all, where that
-    can be chosen; the additional ones are about the port that is measured, and match nobody."""
+    """No firewall, and what the others share. The rules that a scene wants beyond those for the open
+    ports are about the port that is measured, and match nobody."""
 
     name = "none"
     closes_ports = tracks = False
 
-    def __init__(self, net, rules=0):
-        self.net, self.rules = net, rules
+    def __init__(self, net, scene):
+        self.net, self.scene = net, scene
 
     def start(self):
         """Puts it in force."""
@@ -46,7 +46,8 @@ class System:
         """Ends its processes; the rest goes with the namespace."""
 
     def check(self):
-        """Raises Failed unless it is in force: asked before and after a measurement."""
+        """Raises Failed unless it is in force: asked before and after a measurement. Neither need it be quick
+        to answer after a flood, nor wait long for an answer that must not come."""
         if not connects(self.net.cli, SERVER, HTTP, 3):
             raise Failed("an open port does not answer")
         if connects(self.net.cli, SERVER, CLOSED) == self.closes_ports:
@@ -105,8 +106,8 @@ class Ufw(System):
         self.ufw("ufw --force enable")
         if "ufw-user-input" not in self.net.srv.run("iptables-save").stdout:
             raise Failed("ufw wrote no rules")
-        if self.rules:
-            more = self.rules - len(TCP_PORTS) - len(UDP_PORTS)
+        if self.scene.rules:
+            more = self.scene.rules - len(TCP_PORTS) - len(UDP_PORTS)
             lines = [f"-I ufw-user-input -p tcp --dport {HTTP} -s {source} -j DROP\n"
                      for source in denied_sources(more)]
             self.net.srv.run("iptables-restore", "--noflush", input="*filter\n" + "".join(lines) + "COMMIT\n",
@@ -164,8 +165,8 @@ class Sallyport(System):
         self.daemon.start(timeout=120)
 
     def text(self, more=""):
-        denied = max(0, self.rules - 2)
-        return ("default in drop\nconnections 2000000\n"
+        denied = max(0, self.scene.rules - 2)
+        return ("default in drop\n" + (f"connections {self.scene.connections}\n" if self.scene.connections else "")
                 + "".join(f"drop in tcp {HTTP} from {source}\n" for source in denied_sources(denied))
                 + f"allow in tcp {listing(TCP_PORTS)}\nallow in udp {listing(UDP_PORTS)}\n{more}")
 

@@ -2,14 +2,20 @@
 """What a run makes of its samples: statistics, bench.json, plots. No network, no privilege."""
 
 import json
+import os
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
+
 import report
 import svg
 from results import Results, ratio
+from systems import Failed
 from work import Figure, Work, scenes
+from work_http import rate_of
 
 SPEED = Figure("speed", "requests/s")
 FULL = Figure("speed-full", "requests/s", baseline="speed")
@@ -75,6 +81,20 @@ def test_a_round_that_failed_is_no_figure():
     made.fail("http", "sallyport", 0, "wrk: Socket errors: connect 3")
     assert objects_of(made, "speed/sallyport")["none"]["rounds"] == 1
     assert any("FAILED http, sallyport, round 1" in line for line in report.table(made))
+
+
+@pytest.mark.parametrize("trouble", [
+    "  Socket errors: connect 0, read 3, write 0, timeout 0\n", "  Non-2xx or 3xx responses: 7\n"])
+def test_a_run_of_wrk_with_errors_is_no_figure(trouble):
+    said = "  40000 requests in 2.00s, 6.64MB read\n{}Requests/sec:  20000.50\n"
+    assert rate_of(said.format("")) == 20000.5
+    with pytest.raises(Failed):
+        rate_of(said.format(trouble))
+
+
+def test_a_run_of_wrk_without_an_answer_is_no_figure():
+    with pytest.raises(Failed):
+        rate_of("  0 requests in 2.00s, 0.00B read\nRequests/sec:      0.00\n")
 
 
 def test_what_is_written_can_be_read(tmp_path):

@@ -18,7 +18,9 @@ class Figure:
 class Scene:
     """One system, set up in one way."""
     system: str
-    rules: int = 0
+    rules: int = 0  # in all, where it is more than what every system has
+    connections: int = 0  # the size of the table, where it is not the system's own choice
+    slow: bool = False  # not in a quick run
 
 
 @dataclass(frozen=True)
@@ -40,5 +42,5 @@ class Plan:
     quick: bool
 
 
-def scenes(*names):
-    return tuple(Scene(name) for name in names)
+def scenes(*names, **options):
+    return tuple(Scene(name, **options) for name in names)

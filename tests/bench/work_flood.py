@@ -53,7 +53,7 @@ def measure_open(net, system, plan):
     memory = getattr(system, "memory", None)
     for kind in ("new", "kept"):
         before = memory() if memory else 0
-        attack = flood(net, HTTP, RATE, plan.seconds + 1)
+        attack = flood(net, HTTP, RATE, plan.seconds + 0.7)
         time.sleep(0.5)  # the client comes into a flood that is under way
         goodput = wrk(net, 32, plan.seconds, close=kind == "new", under_attack=True)
         sent, seconds = outcome(attack)

@@ -444,7 +444,7 @@ def test_flags_that_no_tcp_sends_are_dropped(firewall, servers, witness, net, si
 def test_a_segment_outside_the_window_is_dropped(firewall, servers, net, side):
     """A blind attacker's segment into an open connection does not pass, the connection goes on."""
     servers.tcp(80)
-    daemon = firewall(DENY + "allow in tcp 80\n")
+    daemon = firewall(DENY + "allow in tcp 80 strict\n")
     with connect(net.cli, side.srv, 80) as sock, Wire(net) as wire:
         assert echo(sock)
         wire.send(ip(side, side.cli, side.srv) /

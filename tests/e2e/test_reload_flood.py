@@ -35,7 +35,7 @@ default out drop
 
 
 class Flood(threading.Thread):
-    """SYNs to open and closed ports and datagrams, both families, over and over, as fast as Python can."""
+    """SYNs and datagrams to an open and a closed port, in both families, as fast as Python can."""
 
     def __init__(self, net):
         super().__init__(daemon=True)

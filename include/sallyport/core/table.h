@@ -107,7 +107,7 @@ size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out,
 size_t table_sweep(struct table *table, bool (*visit)(struct connection *, void *), void *context);
 
 /* After connections were inserted whose `now` lay back and in no order: those that a restart
- * brings back. Takes about 0.3 us an entry. */
+ * brings back. Takes about 0.2 us an entry. */
 void table_order(struct table *table);
 
 struct table_usage table_usage(const struct table *table);

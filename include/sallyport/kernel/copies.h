@@ -35,6 +35,10 @@ void copies_close(struct copies *copies);
 int copies_receive(struct copies *copies, void (*see)(const struct copied *copied, void *context),
 		   void *context, struct error *err);
 
+/* How many copies the kernel gathers before it sends them on; 1..64, 1 at first. Whatever is less comes
+ * within 10 ms. */
+bool copies_gather(struct copies *copies, uint32_t count, struct error *err);
+
 /* Copies that were lost on the way, from gaps in their numbers and full buffers; since the last call. */
 uint64_t copies_take_lost(struct copies *copies);
 

@@ -123,7 +123,7 @@ static uint32_t line_of(struct world_of_one *world, uint32_t rule) {
 
 static void an_allowed_connection_lives_and_ends(void **state) {
 	(void)state;
-	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	struct world_of_one *world = begin("allow in tcp 22 strict\n", 100);
 	shake_hands(world, 22);
 	struct connection connection = only_entry(world);
 	assert_int_equal(connection.state, TCP_ESTABLISHED);
@@ -204,7 +204,7 @@ static void repeats_of_a_syn_do_not_keep_it_alive(void **state) {
 
 static void packets_that_lead_on_or_belong_renew(void **state) {
 	(void)state;
-	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	struct world_of_one *world = begin("allow in tcp 22 strict\n", 100);
 	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
 	world->now = 1010; /* another state */
 	assert_string_equal(tcp(world, HOOK_OUT, 22, SA, 500, 101, 0), "pass.connection");
@@ -392,7 +392,7 @@ static void learned_connections_pass_and_get_replies(void **state) {
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.connection");
 	load(world, "default out drop\n"); /* no rule was asked, none can take it back */
 	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.connection");
-	assert_int_equal(only_entry(world).flags, CONNECTION_LEARNED);
+	assert_true(only_entry(world).flags & CONNECTION_LEARNED);
 	assert_string_equal(tcp(world, HOOK_LEARN, 6000, S, 100, 0, 0), "pass.learned");
 	assert_string_equal(tcp(world, HOOK_IN, 6000, SA, 900, 101, 0), "pass.connection");
 	assert_string_equal(tcp(world, HOOK_LEARN, 6000, AC, 101, 901, 50), "pass.connection");
@@ -446,7 +446,7 @@ static void a_full_table_refuses_what_is_new(void **state) {
 
 static void after_packets_passed_unseen_windows_are_learned_again(void **state) {
 	(void)state;
-	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	struct world_of_one *world = begin("allow in tcp 22 strict\n", 100);
 	shake_hands(world, 22);
 	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 5000000, 700000, 10), "drop.window");
 	atomic_store(&world->filter.epoch, 1);
@@ -454,6 +454,127 @@ static void after_packets_passed_unseen_windows_are_learned_again(void **state) 
 	assert_int_equal(only_entry(world).epoch, 1);
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 700000, 5000010, 900), "pass.connection");
 	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+	end(world);
+}
+
+/* A copy of what the kernel has let pass. */
+static bool see_tcp(struct world_of_one *world, enum hook hook, uint16_t port, uint8_t flags, uint32_t seq,
+		    uint32_t ack) {
+	struct raw_segment segment = {.flags = flags, .seq = seq, .ack = ack, .window = 60000};
+	struct raw raw = hook == HOOK_IN ? raw_tcp(THERE, 40000, HERE, port, &segment)
+					 : raw_tcp(HERE, port, THERE, 40000, &segment);
+	struct packet packet = raw_parsed(&raw);
+	struct arrival arrival = {.hook = hook, .interface_index = world->interface};
+	return filter_see(&world->filter, &world->policy, &packet, &arrival, world->now);
+}
+
+static void open_by_copies(struct world_of_one *world, uint16_t port) {
+	assert_string_equal(tcp(world, HOOK_IN, port, S, 100, 0, 0), "pass.rule");
+	assert_true(world->last.lease);
+	assert_true(see_tcp(world, HOOK_OUT, port, SA, 500, 101));
+	assert_true(see_tcp(world, HOOK_IN, port, AC, 101, 501));
+	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+	assert_int_equal(only_entry(world).flags, CONNECTION_LEASED);
+}
+
+static void a_leased_connection_is_followed_by_copies(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	open_by_copies(world, 22);
+	/* Megabytes later the lease has run out: whatever the numbers are, they are right. */
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 90000000, 501, 10), "pass.connection");
+	assert_true(world->last.lease);
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 70000000, 90000010, 10), "pass.connection");
+	assert_true(see_tcp(world, HOOK_OUT, 22, FA, 80000000, 95000000));
+	assert_int_equal(only_entry(world).state, TCP_CLOSE_WAIT);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 95000000, 80000001, 10), "pass.connection");
+	assert_true(world->last.lease); /* half-closed, and it may go on for hours */
+	assert_true(see_tcp(world, HOOK_IN, 22, FA, 96000000, 80000001));
+	assert_int_equal(only_entry(world).state, TCP_TIME_WAIT);
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 80000001, 96000001, 0), "pass.connection");
+	assert_false(world->last.lease);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 7, 0, 0), "pass.rule"); /* the port is free again */
+	end(world);
+}
+
+static void a_forged_ack_opens_nothing(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	assert_true(see_tcp(world, HOOK_IN, 22, AC, 101, 4711)); /* before any SYN/ACK */
+	assert_int_equal(only_entry(world).state, TCP_SYN_SENT);
+	assert_true(see_tcp(world, HOOK_OUT, 22, SA, 500, 101));
+	assert_true(see_tcp(world, HOOK_IN, 22, AC, 101, 4711)); /* and with a number that it does not know */
+	assert_int_equal(only_entry(world).state, TCP_SYN_RECV);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 4711, 10), "drop.window");
+	assert_int_equal(only_entry(world).flags, 0);
+	end(world);
+}
+
+static void a_reset_on_a_lease_is_the_receivers_to_judge(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	open_by_copies(world, 22);
+	assert_true(see_tcp(world, HOOK_IN, 22, TCP_RST, 4711, 0));
+	assert_int_equal(only_entry(world).state, TCP_CLOSED);
+	/* It was forged: both sides speak on when the lease has run out. */
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 90000000, 30000, 10), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 30000, 90000010, 10), "pass.connection");
+	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+	assert_true(world->last.lease);
+	end(world);
+}
+
+static void nothing_is_leased_where_all_is_inspected(void **state) {
+	(void)state;
+	static const char *const rules[] = {"allow in tcp 22 strict\nallow in udp 53 strict\n",
+					    "inspect all\nallow in tcp 22\nallow in udp 53\n"};
+	for (size_t i = 0; i < 2; i++) {
+		struct world_of_one *world = begin(rules[i], 100);
+		shake_hands(world, 22);
+		assert_false(world->last.lease);
+		assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "pass.connection");
+		assert_false(world->last.lease);
+		assert_int_equal(only_entry(world).flags, 0);
+		for (int again = 0; again < 3; again++) {
+			udp(world, HOOK_IN, 53, 5000);
+			assert_false(world->last.lease);
+		}
+		end(world);
+	}
+}
+
+static void a_rule_that_became_strict_ends_leases(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	open_by_copies(world, 22);
+	load(world, "allow in tcp 22 strict\n");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 90000000, 501, 10), "pass.connection");
+	assert_false(world->last.lease);
+	assert_int_equal(only_entry(world).flags, 0);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 3000000000, 501, 10), "drop.window");
+	end(world);
+}
+
+static void a_udp_lease_takes_more_than_one_packet_from_outside(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in udp 53\n", 100);
+	assert_string_equal(udp(world, HOOK_IN, 53, 5000), "pass.rule");
+	assert_false(world->last.lease);
+	assert_string_equal(udp(world, HOOK_OUT, 53, 5000), "pass.connection");
+	assert_false(world->last.lease); /* one question, one answer */
+	assert_string_equal(udp(world, HOOK_IN, 53, 5000), "pass.connection");
+	assert_true(world->last.lease);
+	assert_string_equal(udp(world, HOOK_OUT, 6000, 53), "pass.default");
+	assert_true(world->last.lease); /* nobody else can make this one */
+	end(world);
+}
+
+static void a_copy_of_a_stranger_changes_nothing(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_false(see_tcp(world, HOOK_IN, 22, AC, 1, 1));
+	assert_int_equal(entries(world), 0);
 	end(world);
 }
 
@@ -553,6 +674,13 @@ int main(void) {
 	    cmocka_unit_test(replies_of_a_published_port_leave_as_its_connection),
 	    cmocka_unit_test(a_full_table_refuses_what_is_new),
 	    cmocka_unit_test(after_packets_passed_unseen_windows_are_learned_again),
+	    cmocka_unit_test(a_leased_connection_is_followed_by_copies),
+	    cmocka_unit_test(a_forged_ack_opens_nothing),
+	    cmocka_unit_test(a_reset_on_a_lease_is_the_receivers_to_judge),
+	    cmocka_unit_test(nothing_is_leased_where_all_is_inspected),
+	    cmocka_unit_test(a_rule_that_became_strict_ends_leases),
+	    cmocka_unit_test(a_udp_lease_takes_more_than_one_packet_from_outside),
+	    cmocka_unit_test(a_copy_of_a_stranger_changes_nothing),
 	    cmocka_unit_test(both_families_are_judged_alike),
 	    cmocka_unit_test(the_rules_are_asked_what_the_packet_says),
 	    cmocka_unit_test(two_threads_never_open_one_connection_twice),

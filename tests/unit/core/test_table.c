@@ -78,6 +78,10 @@ static uint32_t count(const struct table *table) {
 	return table_usage(table).count;
 }
 
+static uint32_t timeout_of(uint8_t state) {
+	return default_timeouts.seconds[state_timeout(state)];
+}
+
 static void expire(struct table *table, uint32_t now) {
 	const struct expiry expiry = {.timeouts = &default_timeouts};
 	assert_true(table_expire(table, &expiry, now, UINT32_MAX));
@@ -257,8 +261,7 @@ static void entries_expire_in_the_second_that_their_state_says(void **unused) {
 	(void)unused;
 	for (uint8_t state = 0; state < STATES; state++) {
 		struct table *table = table_new(10, &secret);
-		uint32_t now = 1000000 + state * 77u,
-			 timeout = default_timeouts.seconds[state_timeout(state)];
+		uint32_t now = 1000000 + state * 77u, timeout = timeout_of(state);
 		insert(table, 1, now, state);
 		assert_int_equal(second_of_end(table, 1, now, now + 10000), now + timeout);
 		assert_int_equal(table_counters(table).expired, 1);
@@ -274,14 +277,14 @@ static void renewing_and_moving_put_the_end_off_or_forward(void **state) {
 	insert(table, 1, 100, UDP_NEW);
 	renew(table, 1, 129);
 	move(table, 1, 150, UDP_REPLIED);
-	assert_int_equal(second_of_end(table, 1, 100, 2000), 450);
+	assert_int_equal(second_of_end(table, 1, 100, 2000), 150 + timeout_of(UDP_REPLIED));
 	insert(table, 2, 800, TCP_ESTABLISHED);
 	expire(table, 900);
 	move(table, 2, 900, TCP_CLOSED);
-	assert_int_equal(second_of_end(table, 2, 900, 10000), 910);
+	assert_int_equal(second_of_end(table, 2, 900, 10000), 900 + timeout_of(TCP_CLOSED));
 	insert(table, 3, 19990, TCP_CLOSED);
 	insert(table, 4, 19989, TCP_CLOSED); /* a thread whose clock is behind */
-	assert_int_equal(second_of_end(table, 4, 19990, 30000), 20000);
+	assert_int_equal(second_of_end(table, 4, 19990, 30000), 19990 + timeout_of(TCP_CLOSED));
 	assert_int_equal(count(table), 0);
 	table_free(table);
 }
@@ -293,7 +296,7 @@ static void what_is_not_renewed_runs_out_before_what_is(void **state) {
 		insert(table, i, 1000, UDP_NEW);
 	for (uint32_t i = 0; i < 50; i += 2)
 		renew(table, i, 1010 + i % 7);
-	expire(table, 1030);
+	expire(table, 1000 + timeout_of(UDP_NEW));
 	for (uint32_t i = 0; i < 50; i++)
 		assert_int_equal(contains(table, i), i % 2 == 0);
 	table_free(table);
@@ -306,10 +309,10 @@ static void new_timeouts_hold_for_old_connections(void **state) {
 	struct expiry expiry = {.timeouts = &timeouts};
 	insert(table, 1, 1000, TCP_ESTABLISHED);
 	timeouts.seconds[TIMEOUT_ESTABLISHED] = 8000;
-	assert_true(table_expire(table, &expiry, 1000 + 7999, UINT32_MAX));
+	assert_true(table_expire(table, &expiry, 8999, UINT32_MAX));
 	assert_true(contains(table, 1));
 	timeouts.seconds[TIMEOUT_ESTABLISHED] = 20;
-	assert_true(table_expire(table, &expiry, 1000 + 7999, UINT32_MAX));
+	assert_true(table_expire(table, &expiry, 8999, UINT32_MAX));
 	assert_false(contains(table, 1));
 	table_free(table);
 }
@@ -319,7 +322,7 @@ static void a_pause_delays_expiry_and_loses_none(void **state) {
 	struct table *table = table_new(5000, &secret);
 	for (uint32_t i = 0; i < 3000; i++)
 		insert(table, i, 10 + i, TCP_FIN_WAIT);
-	expire(table, 10 + 1999 + 240); /* the daemon was stopped for half an hour */
+	expire(table, 10 + 1999 + timeout_of(TCP_FIN_WAIT)); /* the daemon was stopped for half an hour */
 	assert_int_equal(count(table), 1000);
 	for (uint32_t i = 0; i < 3000; i++)
 		assert_int_equal(contains(table, i), i >= 2000);
@@ -335,7 +338,7 @@ static void expiry_keeps_to_its_budget(void **state) {
 	for (uint32_t i = 0; i < 10000; i++)
 		insert(table, i, 10, i % 2 ? TCP_CLOSED : UDP_NEW);
 	uint32_t calls = 0, before = count(table);
-	while (!table_expire(table, &expiry, 40, 700)) {
+	while (!table_expire(table, &expiry, 10 + timeout_of(UDP_NEW), 700)) {
 		assert_true(before - count(table) <= 700);
 		before = count(table);
 		calls++;
@@ -362,9 +365,9 @@ static void only_doubtful_connections_are_asked_about(void **unused) {
 		insert(table, 2 * i + 1, 1000, (uint8_t)i);
 		doubtful += state_is_doubtful((uint8_t)i);
 	}
-	assert_true(table_expire(table, &expiry, 1009, UINT32_MAX));
+	assert_true(table_expire(table, &expiry, 1000 + timeout_of(TCP_CLOSED) - 1, UINT32_MAX));
 	assert_int_equal(asked, 0); /* nothing has run out */
-	assert_true(table_expire(table, &expiry, 1000 + 7440, UINT32_MAX));
+	assert_true(table_expire(table, &expiry, 1000 + timeout_of(TCP_ESTABLISHED), UINT32_MAX));
 	assert_int_equal(asked, 2 * doubtful);
 	assert_int_equal(count(table), doubtful);
 	assert_int_equal(table_counters(table).expired, 2 * STATES - doubtful);
@@ -385,17 +388,18 @@ static void what_is_kept_is_renewed_in_the_state_it_was_given(void **state) {
 	(void)state;
 	struct expiry expiry = {&default_timeouts, goes_on_established, NULL};
 	struct table *table = table_new(10, &secret);
+	uint32_t kept = 1000 + timeout_of(TCP_CLOSED);
 	insert(table, 1, 1000, TCP_CLOSED);
-	assert_true(table_expire(table, &expiry, 1010, UINT32_MAX));
+	assert_true(table_expire(table, &expiry, kept, UINT32_MAX));
 	struct connection copy;
 	uint64_t cursor = 0;
 	assert_int_equal(table_copy(table, &cursor, &copy, 1), 1);
 	assert_int_equal(copy.state, TCP_ESTABLISHED);
-	assert_int_equal(copy.renewed, 1010);
+	assert_int_equal(copy.renewed, kept);
 	assert_int_equal(copy.opened, 1000);
 	assert_int_equal(copy.flags, CONNECTION_FORWARDED);
 	assert_int_equal(table_counters(table).expired, 0);
-	assert_int_equal(second_of_end(table, 1, 1010, 10000), 1010 + 7440);
+	assert_int_equal(second_of_end(table, 1, kept, 10000), kept + timeout_of(TCP_ESTABLISHED));
 	table_free(table);
 }
 
@@ -502,7 +506,7 @@ static void the_table_agrees_with_a_simple_model(void **unused) {
 			move(table, number, now, next);
 			states[number] = next;
 		}
-		expires[number] = now + default_timeouts.seconds[state_timeout(states[number])];
+		expires[number] = now + timeout_of(states[number]);
 		if (step % 50 == 0)
 			expire(table, ++now);
 	}

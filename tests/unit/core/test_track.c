@@ -111,7 +111,7 @@ static void timeouts_are_what_the_rfcs_ask_for(void **state) {
 	assert_int_equal(seconds(TCP_ESTABLISHED), 2 * 3600 + 4 * 60);
 	assert_int_equal(seconds(TCP_FIN_WAIT), 240);
 	assert_int_equal(seconds(TCP_TIME_WAIT), 60);
-	assert_int_equal(seconds(TCP_CLOSED), 10);
+	assert_int_equal(seconds(TCP_CLOSED), 15);
 	assert_int_equal(seconds(UDP_NEW), 30);
 	assert_int_equal(seconds(UDP_REPLIED), 300);
 	assert_int_equal(seconds(ICMP_NEW), 60);

@@ -123,7 +123,9 @@ static void compile(const char *text, const struct compile_options *options, con
 	const struct nlmsghdr *message;
 	int left;
 
+	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, options, old, made);
+	batch_end(&batch);
 	assert_false(batch.failed);
 	*reading = (struct reading){0};
 	left = (int)batch.length;
