@@ -46,6 +46,20 @@ static const struct meaning table_meanings[] = {
     {NULL, NULL},
 };
 
+static const struct meaning lease_meanings[] = {
+    {"count", "leases in the kernel, when last compared with the table"},
+    {"idle", "connections whose lease has run out; their next packet renews it"},
+    {"unknown", "leases of connections that the table did not know:"},
+    {"adopted", "  taken up by it, since the rules allow them"},
+    {"revoked", "  taken back, since they do not"},
+    {"ended", "connections let go, since their socket was gone"},
+    {"age", "seconds since that comparison"},
+    {"copies", "packets that passed on a lease and were copied to the daemon"},
+    {"copies_lost", "copies that were lost on the way"},
+    {"copies_unknown", "copies of connections that the table did not know"},
+    {NULL, NULL},
+};
+
 static const struct meaning daemon_meanings[] = {
     {"packets", "packets judged by the daemon"},
     {"batches", "batches that they came in"},
@@ -114,6 +128,7 @@ static bool stats_row(struct output *out, void *state, const struct record *reco
 	show_reasons(out, json_object_get(stats, "reasons"), &any);
 	show_others(out, "Settled in the kernel", json_object_get(stats, "kernel"), kernel_meanings, &any);
 	show_others(out, "Connection table", json_object_get(stats, "table"), table_meanings, &any);
+	show_others(out, "Leases", json_object_get(stats, "leases"), lease_meanings, &any);
 	show_others(out, "Daemon", json_object_get(stats, "daemon"), daemon_meanings, &any);
 	if (!any)
 		fputs("Nothing counted yet; --all shows the zeros.\n", out->stream);

@@ -131,19 +131,20 @@ static struct decision decide(const struct judgement *judgement, enum reason rea
 	};
 }
 
-/* The connection of `key`, if the rules in force (still) allow it. */
-static struct connection *find_allowed(const struct judgement *judgement, const struct key *key) {
+/* The connection of `key`; in STATE_CUT where the rules in force no longer allow it. */
+static struct connection *find(const struct judgement *judgement, const struct key *key) {
 	struct connection *connection = connection_find(judgement->stripe, key);
 	if (!connection)
 		return NULL;
+	if (connection->state == STATE_CUT)
+		return connection;
 	int8_t newer = (int8_t)(judgement->policy->ruleset->generation - connection->generation);
 	if (newer <= 0)
 		return connection;
 	const char *interface = interface_name(judgement->arrival, connection->interface);
-	if (filter_recheck(judgement->policy, connection, interface))
-		return connection;
-	connection_remove(judgement->stripe, connection);
-	return NULL;
+	if (!filter_recheck(judgement->policy, connection, interface))
+		connection_move(judgement->stripe, connection, STATE_CUT, judgement->now);
+	return connection;
 }
 
 static struct connection *enter(const struct judgement *judgement, uint32_t rule, uint8_t flags) {
@@ -237,6 +238,14 @@ static struct decision learn(const struct judgement *judgement) {
 	return decision;
 }
 
+/* What needs no connection to pass: all that leaves through address translation, and the host's own RSTs. */
+static enum reason pass_outside(const struct judgement *judgement, enum reason otherwise) {
+	if (judgement->arrival->hook == HOOK_LEARN)
+		return PASS_LEARNED;
+	bool resets = judgement->tracker->role(judgement->packet) == ROLE_RESET;
+	return resets && judgement->arrival->hook == HOOK_OUT ? PASS_RESET : otherwise;
+}
+
 static struct decision judge_new(const struct judgement *judgement) {
 	if (judgement->arrival->hook == HOOK_LEARN)
 		return learn(judgement);
@@ -250,13 +259,10 @@ static struct decision judge_new(const struct judgement *judgement) {
 			return judge_by_rules(judgement, ENTER_PICKED_UP);
 		break;
 	case ROLE_RESET:
-		if (judgement->arrival->hook == HOOK_OUT)
-			return decide(judgement, PASS_RESET);
-		break;
 	case ROLE_ANSWER:
 		break;
 	}
-	return decide(judgement, DROP_NO_CONNECTION);
+	return decide(judgement, pass_outside(judgement, DROP_NO_CONNECTION));
 }
 
 static void follow(const struct judgement *judgement, struct connection *connection, uint8_t state) {
@@ -304,10 +310,25 @@ static struct decision judge_known(const struct judgement *judgement, struct con
 	return decision;
 }
 
+/* What is left of a connection that was cut. A new one may take its place: of TCP by a SYN, of the rest by
+ * the side that opened it; the other side's packets would only look like an opening. */
+static struct decision judge_cut(const struct judgement *judgement, struct connection *connection) {
+	bool opener = side_of(judgement, connection) == SIDE_OPENER ||
+		      judgement->packet->tuple.protocol == PROTOCOL_TCP;
+	if (opener && judgement->tracker->role(judgement->packet) == ROLE_OPENS) {
+		connection_remove(judgement->stripe, connection);
+		return judge_new(judgement);
+	}
+	connection_renew(judgement->stripe, connection, judgement->now);
+	return decide(judgement, pass_outside(judgement, DROP_CUT));
+}
+
 static struct decision judge(const struct judgement *judgement) {
-	struct connection *connection = find_allowed(judgement, &judgement->key);
+	struct connection *connection = find(judgement, &judgement->key);
 	if (!connection)
 		return judge_new(judgement);
+	if (connection->state == STATE_CUT)
+		return judge_cut(judgement, connection);
 	if (judgement->tracker->reopens(connection->state, &connection->tcp, judgement->packet,
 					side_of(judgement, connection))) {
 		connection_remove(judgement->stripe, connection);
@@ -327,7 +348,8 @@ static enum reason judge_error(struct judgement *judgement) {
 		return DROP_STRAY_ERROR;
 	struct key key = key_of_inner(judgement->packet, judgement->direction);
 	judgement->stripe = table_lock(judgement->filter->table, &key);
-	bool known = find_allowed(judgement, &key);
+	const struct connection *connection = find(judgement, &key);
+	bool known = connection && connection->state != STATE_CUT;
 	table_unlock(judgement->stripe);
 	return known ? PASS_RELATED : DROP_STRAY_ERROR;
 }
@@ -385,7 +407,7 @@ bool filter_see(struct filter *filter, const struct policy *policy, const struct
 		return false;
 	judgement.stripe = table_lock(filter->table, &judgement.key);
 	struct connection *connection = connection_find(judgement.stripe, &judgement.key);
-	if (connection)
+	if (connection && connection->state != STATE_CUT)
 		see(&judgement, connection);
 	table_unlock(judgement.stripe);
 	return connection != NULL;

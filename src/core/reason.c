@@ -21,6 +21,7 @@ static const struct {
     [DROP_DEFAULT] = {"drop.default", "no rule matches, and the default drops it"},
     [REJECT_RULE] = {"reject.rule", "a rule rejects it"},
     [REJECT_DEFAULT] = {"reject.default", "no rule matches, and the default rejects it"},
+    [DROP_CUT] = {"drop.cut", "its connection was killed, or the rules no longer allow it"},
     [DROP_NO_CONNECTION] = {"drop.no-connection", "it opens no connection and belongs to none"},
     [DROP_STATE] = {"drop.state", "the connection's state does not allow this TCP segment"},
     [DROP_WINDOW] = {"drop.window", "a TCP segment outside the connection's window"},

@@ -20,7 +20,7 @@ static_assert(DIRECTION_IN == 0 && DIRECTION_OUT == 1, "");
 static_assert(TCP_SYN_SENT == 0 && TCP_SYN_RECV == 1 && TCP_ESTABLISHED == 2 && TCP_FIN_WAIT == 3, "");
 static_assert(TCP_CLOSE_WAIT == 4 && TCP_LAST_ACK == 5 && TCP_TIME_WAIT == 6 && TCP_CLOSED == 7, "");
 static_assert(UDP_NEW == 8 && UDP_REPLIED == 9 && ICMP_NEW == 10 && ICMP_REPLIED == 11, "");
-static_assert(OTHER_NEW == 12 && OTHER_REPLIED == 13 && STATES == 14, "");
+static_assert(OTHER_NEW == 12 && OTHER_REPLIED == 13 && STATE_CUT == 14 && STATES == 15, "");
 static_assert(CONNECTION_LEARNED == 1 && CONNECTION_FORWARDED == 2 && CONNECTION_LEASED == 4, "");
 
 /* ---- bytes ---- */

@@ -171,31 +171,41 @@ size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out,
 	return count;
 }
 
-static size_t sweep_some(struct stripe *stripe, uint32_t *index, bool (*visit)(struct connection *, void *),
-			 void *context) {
-	size_t removed = 0;
+/* True: it was removed or moved. */
+static bool settle(struct stripe *stripe, struct connection *connection, int state, uint32_t now) {
+	if (state == (int)connection->state)
+		return false;
+	if (state == LET_GO)
+		connection_remove(stripe, connection);
+	else
+		connection_move(stripe, connection, (uint8_t)state, now);
+	return true;
+}
+
+static size_t sweep_some(struct stripe *stripe, uint32_t *index, uint32_t now,
+			 int (*visit)(struct connection *, void *), void *context) {
+	size_t changed = 0;
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end; ++*index) {
 		struct connection *connection = &stripe->pool[*index];
-		if (connection->state == STATE_FREE || visit(connection, context))
-			continue;
-		connection_remove(stripe, connection);
-		removed++;
+		if (connection->state != STATE_FREE)
+			changed += settle(stripe, connection, visit(connection, context), now);
 	}
 	if (*index == stripe->used)
 		*index = stripe->capacity;
 	pthread_mutex_unlock(&stripe->lock);
-	return removed;
+	return changed;
 }
 
-size_t table_sweep(struct table *table, bool (*visit)(struct connection *, void *), void *context) {
-	size_t removed = 0;
+size_t table_sweep(struct table *table, uint32_t now, int (*visit)(struct connection *, void *),
+		   void *context) {
+	size_t changed = 0;
 	for (uint32_t i = 0; i < table->stripe_count; i++) {
 		for (uint32_t index = 0; index < table->capacity;)
-			removed += sweep_some(&table->stripes[i], &index, visit, context);
+			changed += sweep_some(&table->stripes[i], &index, now, visit, context);
 	}
-	return removed;
+	return changed;
 }
 
 void table_order(struct table *table) {

@@ -78,6 +78,7 @@ static const struct meaning {
     [ICMP_REPLIED] = {TIMEOUT_ICMP, WORTH_CLOSING, .renews = true},
     [OTHER_NEW] = {TIMEOUT_OTHER, WORTH_HALF_OPEN, .renews = true},
     [OTHER_REPLIED] = {TIMEOUT_OTHER, WORTH_CLOSING, .renews = true},
+    [STATE_CUT] = {TIMEOUT_CLOSE_WAIT, WORTH_CLOSING, .renews = true, .doubtful = true},
 };
 
 enum timeout state_timeout(uint8_t state) {
@@ -110,6 +111,8 @@ const char *state_name(uint8_t state) {
 	case ICMP_REPLIED:
 	case OTHER_REPLIED:
 		return "REPLIED";
+	case STATE_CUT:
+		return "CUT";
 	default:
 		return tcp_state_name((enum tcp_state)state);
 	}

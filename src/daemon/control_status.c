@@ -136,12 +136,12 @@ static json_t *leases_answer(const struct daemon *daemon) {
 	struct copier_figures copies = copier_figures(daemon->copier);
 	json_t *age = figures->time ? answer_count(clock_seconds() - figures->time) : json_null();
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "count",
-			 answer_count(figures->leases), "unknown", answer_count(figures->unknown), "adopted",
-			 answer_count(figures->adopted), "revoked", answer_count(figures->revoked), "ended",
-			 answer_count(figures->ended), "age", age, "copies", "received",
-			 answer_count(copies.copies), "batches", answer_count(copies.batches), "lost",
-			 answer_count(copies.lost), "strangers", answer_count(copies.strangers));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count",
+			 answer_count(figures->leases), "idle", answer_count(figures->idle), "unknown",
+			 answer_count(figures->unknown), "adopted", answer_count(figures->adopted), "revoked",
+			 answer_count(figures->revoked), "ended", answer_count(figures->ended), "age", age,
+			 "copies", answer_count(copies.copies), "copies_lost", answer_count(copies.lost),
+			 "copies_unknown", answer_count(copies.strangers));
 }
 
 void command_stats(struct client *client, const json_t *request) {

@@ -31,7 +31,7 @@ struct copier {
 	struct error error; /* published by `failed` */
 	_Atomic bool failed;
 	_Atomic bool stop;
-	_Atomic uint64_t seen, batches, lost, strangers;
+	_Atomic uint64_t seen, lost, strangers;
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t more) {
@@ -92,7 +92,6 @@ static void *work(void *argument) {
 		adapt(copier, (uint32_t)count);
 		if (count > 0) {
 			add(&copier->seen, (uint64_t)count);
-			add(&copier->batches, 1);
 		}
 		note_losses(copier);
 	}
@@ -152,7 +151,6 @@ bool copier_has_failed(const struct copier *copier, struct error *err) {
 struct copier_figures copier_figures(const struct copier *copier) {
 	return (struct copier_figures){
 	    .copies = atomic_load_explicit(&copier->seen, memory_order_relaxed),
-	    .batches = atomic_load_explicit(&copier->batches, memory_order_relaxed),
 	    .lost = atomic_load_explicit(&copier->lost, memory_order_relaxed),
 	    .strangers = atomic_load_explicit(&copier->strangers, memory_order_relaxed),
 	};

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * First out of the table, then out of the kernel, with the workers settled in between: a packet
+ * First in the table, then in the kernel, with the workers settled in between: a packet
  * that was judged before may still bring its connection a lease.
  */
 #include "sallyport/daemon/cut.h"
 
 #include <stdlib.h>
+
+#include "sallyport/daemon/clock.h"
 
 void key_list_add(struct key_list *list, const struct key *key) {
 	if (list->count == list->room) {
@@ -60,18 +62,18 @@ struct choice {
 	struct key_list cut;
 };
 
-static bool visit(struct connection *connection, void *context) {
+static int visit(struct connection *connection, void *context) {
 	struct choice *choice = context;
 
-	if (choice->stays(connection, choice->context))
-		return true;
+	if (connection->state == STATE_CUT || choice->stays(connection, choice->context))
+		return (int)connection->state;
 	key_list_add(&choice->cut, &connection->key);
-	return false;
+	return STATE_CUT;
 }
 
 size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void *), void *context) {
 	struct choice choice = {.stays = stays, .context = context};
-	size_t count = table_sweep(daemon->workplace.filter.table, visit, &choice);
+	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
 
 	daemon_settle_workers(daemon);
 	revoke(daemon, &choice.cut);
@@ -91,36 +93,36 @@ static const char *interface_of(const struct judging *judging, const struct conn
 	return connection->interface ? links_name(judging->daemon->links, connection->interface) : NULL;
 }
 
-static bool foresee(struct connection *connection, void *context) {
+static int foresee(struct connection *connection, void *context) {
 	struct judging *judging = context;
 	struct connection copy = *connection;
 
 	if (!filter_recheck(judging->policy, &copy, interface_of(judging, connection)) ||
 	    copy.flags != connection->flags)
 		key_list_add(judging->unleased, &connection->key);
-	return true;
+	return (int)connection->state;
 }
 
 void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct key_list *list) {
 	struct judging judging = {daemon, next, list};
 
-	table_sweep(daemon->workplace.filter.table, foresee, &judging);
+	table_sweep(daemon->workplace.filter.table, clock_seconds(), foresee, &judging);
 }
 
-static bool still_allowed(struct connection *connection, void *context) {
+static int judge(struct connection *connection, void *context) {
 	struct judging *judging = context;
 	uint32_t flags = connection->flags;
 	bool allowed = filter_recheck(judging->policy, connection, interface_of(judging, connection));
 
 	if (!allowed || flags != connection->flags)
 		key_list_add(judging->unleased, &connection->key);
-	return allowed;
+	return allowed ? (int)connection->state : STATE_CUT;
 }
 
 size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy) {
 	struct key_list unleased = {0};
 	struct judging judging = {daemon, policy, &unleased};
-	size_t count = table_sweep(daemon->workplace.filter.table, still_allowed, &judging);
+	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), judge, &judging);
 
 	revoke(daemon, &unleased);
 	key_list_free(&unleased);

@@ -24,6 +24,8 @@ struct comparison {
 	struct daemon *daemon;
 	struct adoption adoption;
 	struct lease_figures figures;
+	uint64_t known; /* leases of connections in the table, */
+	uint64_t held;  /* and connections there that were given one */
 	struct key_list forbidden;
 };
 
@@ -87,7 +89,11 @@ static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
 	comparison->figures.leases++;
-	if (is_closing(lease) || is_known(comparison->daemon->workplace.filter.table, &lease->key))
+	if (is_known(comparison->daemon->workplace.filter.table, &lease->key)) {
+		comparison->known++;
+		return;
+	}
+	if (is_closing(lease))
 		return;
 	comparison->figures.unknown++;
 	take_up(comparison, lease);
@@ -102,6 +108,13 @@ static void revoke(struct daemon *daemon, const struct key_list *forbidden) {
 			  "leases that the rules do not allow run out by themselves: %s", err.text);
 }
 
+static int count_held(struct connection *connection, void *context) {
+	struct comparison *comparison = context;
+
+	comparison->held += (connection->flags & CONNECTION_LEASED) != 0;
+	return (int)connection->state;
+}
+
 bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct error *err) {
 	struct comparison comparison = {.daemon = daemon};
 	bool done;
@@ -112,7 +125,9 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 	if (done)
 		revoke(daemon, &comparison.forbidden);
 	key_list_free(&comparison.forbidden);
+	table_sweep(daemon->workplace.filter.table, comparison.adoption.now, count_held, &comparison);
 	*figures = comparison.figures;
+	figures->idle = comparison.held > comparison.known ? comparison.held - comparison.known : 0;
 	figures->time = comparison.adoption.now;
 	return done;
 }
@@ -120,11 +135,12 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 /* ---- what is gone ---- */
 
 /* Connections of others behind this host have no socket here. */
-static bool still_stands(struct connection *connection, void *context) {
+static int let_go(struct connection *connection, void *context) {
 	struct daemon *daemon = context;
+	bool stands = connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
+		      !state_is_doubtful(connection->state) || has_socket(daemon, &connection->key);
 
-	return connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
-	       !state_is_doubtful(connection->state) || has_socket(daemon, &connection->key);
+	return stands ? (int)connection->state : (int)LET_GO;
 }
 
 void daemon_reconcile(struct daemon *daemon) {
@@ -137,7 +153,7 @@ void daemon_reconcile(struct daemon *daemon) {
 		return;
 	}
 	figures.adopted += adopted;
-	figures.ended = table_sweep(daemon->workplace.filter.table, still_stands, daemon);
+	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), let_go, daemon);
 	daemon->lease_watch.last = figures;
 	if (figures.adopted + figures.revoked + figures.ended > 0)
 		log_write(&daemon->log, LOG_GUARD, NULL,

@@ -73,11 +73,11 @@ static int keep_standing(struct connection *connection, void *context) {
 	struct daemon *daemon = context;
 	enum tcp_state state;
 
-	if (connection->flags & CONNECTION_FORWARDED)
+	if (connection->flags & CONNECTION_FORWARDED || connection->key.protocol != PROTOCOL_TCP)
 		return connection->state == TCP_CLOSED ? (int)TCP_CLOSE_WAIT : (int)LET_GO;
-	return socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state)
-		   ? (int)state
-		   : (int)LET_GO;
+	if (!socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state))
+		return LET_GO;
+	return connection->state == STATE_CUT ? (int)STATE_CUT : (int)state;
 }
 
 /* A slice of expiry; comes back until the table is through. */

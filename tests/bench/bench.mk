@@ -4,7 +4,7 @@
 # make bench-quick: one short round, in under two minutes.
 
 BENCH_BIN := $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
-AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) env SALLYPORT_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 $(PYTHON)
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) env PYTHONDONTWRITEBYTECODE=1 $(PYTHON)
 BENCH_ARGS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) \
              $(if $(WORK),--work "$(WORK)") $(if $(SYSTEMS),--systems "$(SYSTEMS)")
 

@@ -6,7 +6,7 @@
 
 Systems: none (no firewall), conntrack (nftables by hand), conntrack-limit (with a limit on new
 connections), ufw (its own ruleset), queue (every packet to a process that accepts it), sallyport
-(the daemon of SALLYPORT_BUILD, default `build`). Each measurement has a network of its own and a
+(the daemon in `build`, or where SALLYPORT_BUILD says). Each measurement has a network of its own and a
 machine that has come to rest, as far as it does; before and after it the system is asked whether it
 is in force. What is not, or meets errors, is reported as failed and is no figure.
 

@@ -9,13 +9,15 @@ hooks, TIME_WAIT sockets) is left in it. Eight server addresses times 64,511 cli
 than any measurement opens.
 """
 
+import ctypes
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 
-from net import Namespace, run, wait_for
+from net import Namespace, wait_for
 
 SERVER, CLIENT = "10.99.0.1", "10.99.1.1"
 ADDRESSES = [f"10.99.0.{host}" for host in range(1, 9)]
@@ -120,11 +122,11 @@ def busy_seconds():
 
 
 def settle(patience, quiet=0.08):
-    """Waits until the machine idles, `patience` seconds at most. Returns the share that is busy."""
+    """Waits until the machine idles, `patience` seconds at most. Returns the share that was busy last."""
     deadline = time.monotonic() + patience
     while True:
         busy, total = _busy_and_all()
-        time.sleep(0.15)
+        time.sleep(0.15 if patience else 0.05)
         busy_after, total_after = _busy_and_all()
         share = (busy_after - busy) / max(1, total_after - total)
         if share <= quiet or time.monotonic() > deadline:
@@ -156,15 +158,14 @@ def quiet_listener(namespace, address, port):
     """A socket whose host answers every SYN and keeps no state of it: the answer is a SYN cookie, and
     the ACK that would make a connection of it is discarded by the socket's filter, behind all hooks.
     So the firewall sees whole handshakes, and the kernel holds no connection but the firewall's."""
-    import ctypes
-    import struct
     namespace.sysctl("net/ipv4/tcp_syncookies", 2)  # always, not only under pressure
     # A classic BPF program over the TCP header: pass what has SYN and no ACK.
     code = [(0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0xffffffff), (0x06, 0, 0, 0)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
     sock = namespace.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", len(code), ctypes.addressof(program)))  # SO_ATTACH_FILTER
+    attach_filter = 26  # SO_ATTACH_FILTER
+    sock.setsockopt(socket.SOL_SOCKET, attach_filter, struct.pack("HL", len(code), ctypes.addressof(program)))
     sock.bind((address, port))
     sock.listen(8192)
     return sock

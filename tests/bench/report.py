@@ -39,7 +39,8 @@ def write(results, directory):
     for work in results.works:
         panels = {}
         for figure, system, series, _ in results.rows(work):
-            panels.setdefault(f"{figure.name} ({figure.unit})", []).append((system, list(series.values())))
+            title = f"{figure.name} ({figure.unit}{', less is better' if figure.fewer_is_better else ''})"
+            panels.setdefault(title, []).append((system, list(series.values())))
         if panels:
             with open(os.path.join(directory, "bench", f"{work.name}.svg"), "w", encoding="utf-8") as file:
                 file.write(svg.plot(work.name, panels, number))

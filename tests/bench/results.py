@@ -39,7 +39,8 @@ class Results:
             for system in systems:
                 series = self.series(figure, system)
                 if series:
-                    peers = [(peer, ratio(series, other)) for peer, other in self._peers(work, figure, system, systems)]
+                    peers = [(peer, ratio(series, other))
+                             for peer, other in self._peers(work, figure, system, systems)]
                     yield figure, system, series, peers
 
     def _peers(self, work, figure, system, systems):

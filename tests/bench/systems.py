@@ -126,7 +126,7 @@ class Ufw(System):
         """In a mount namespace of its own (ip netns exec makes one), so nothing of this is seen outside."""
         self.net.srv.run("ip", "netns", "exec", self.net.srv.name, "sh", "-ec",
                          f"mount --bind {self.etc} /etc/ufw; mount --bind {self.etc}/default /etc/default/ufw; "
-                         f"mount -t tmpfs none /run/lock; {commands}")
+                         f"mount -t tmpfs none /run; {commands}")  # its lock is in /run
 
 
 class Queue(System):

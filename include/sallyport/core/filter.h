@@ -74,7 +74,7 @@ struct decision {
  *
  * `now` in seconds of the monotonic clock. Thread-safe: takes the stripe's lock. A connection
  * whose generation is older than the policy's is judged again by its opening before anything
- * else, and removed where the rules no longer allow it. */
+ * else, and cut where the rules no longer allow it: STATE_CUT. */
 struct decision filter_packet(struct filter *filter, const struct policy *policy, const struct packet *packet,
 			      const struct arrival *arrival, uint32_t now);
 

@@ -25,6 +25,7 @@ enum reason {
 	REJECT_DEFAULT,
 	/* refused by state */
 	DROP_NO_CONNECTION, /* a TCP segment that opens nothing and belongs to nothing; a stray ICMP reply */
+	DROP_CUT,           /* of a connection that was killed, or that new rules forbid */
 	DROP_STATE,         /* a segment that the connection's state does not allow */
 	DROP_WINDOW,        /* outside the window */
 	DROP_STRAY_ERROR,   /* ICMP error about no known connection */

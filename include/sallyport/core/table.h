@@ -102,9 +102,10 @@ bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now
  * entry that stands during the whole walk is seen exactly once. */
 size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out, size_t max);
 
-/* Visits every entry, stripe by stripe, with the lock held; `visit` returns false to
- * have the entry removed. Returns how many were removed. */
-size_t table_sweep(struct table *table, bool (*visit)(struct connection *, void *), void *context);
+/* Visits every entry, stripe by stripe, with the lock held; `visit` returns the state to go on in, its own
+ * to leave it as it is, or LET_GO. Returns how many were removed or moved. */
+size_t table_sweep(struct table *table, uint32_t now, int (*visit)(struct connection *, void *),
+		   void *context);
 
 /* After connections were inserted whose `now` lay back and in no order: those that a restart
  * brings back. Takes about 0.2 us an entry. */

@@ -44,10 +44,11 @@ enum pseudo_state {
 	ICMP_REPLIED,
 	OTHER_NEW, /* protocols without ports */
 	OTHER_REPLIED,
+	STATE_CUT, /* killed, or forbidden by new rules: remembered, so that what is left of it stays out */
 	STATES
 };
 
-/* "SYN_SENT".. for TCP, "NEW", "REPLIED" for the rest. */
+/* "SYN_SENT".. for TCP, "NEW", "REPLIED" for the rest, "CUT". */
 const char *state_name(uint8_t state);
 /* All states of that name, in any case: a bit (1 << state) each. 0: there is none. */
 uint32_t states_named(const char *name);

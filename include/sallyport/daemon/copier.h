@@ -24,7 +24,7 @@ void copier_free(struct copier *copier);
 bool copier_has_failed(const struct copier *copier, struct error *err);
 
 struct copier_figures {
-	uint64_t copies, batches;
+	uint64_t copies;
 	uint64_t lost;      /* on the way; their connections' windows are learned again */
 	uint64_t strangers; /* of no connection in the table */
 };

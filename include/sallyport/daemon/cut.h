@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Connections that are to end: out of the table, and their leases out of the kernel, so that
- * their next packet already finds nothing.
+ * Connections that are to end: cut in the table, and their leases out of the kernel, so that
+ * their next packet is dropped already. The table remembers them as cut for a while: their sockets may still
+ * stand, and nothing that looks for what is open must bring them back.
  */
 #ifndef SALLYPORT_DAEMON_CUT_H
 #define SALLYPORT_DAEMON_CUT_H

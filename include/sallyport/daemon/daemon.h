@@ -29,6 +29,7 @@ struct last_reload {
 /* How the kernel's leases and the table compared, last time. */
 struct lease_figures {
 	uint64_t leases;  /* in the kernel */
+	uint64_t idle;    /* connections whose lease has run out */
 	uint64_t unknown; /* to the table: */
 	uint64_t adopted; /* taken up by it, */
 	uint64_t revoked; /* or not allowed */

@@ -105,15 +105,32 @@ static void shake_hands(struct world_of_one *world, uint16_t port) {
 	assert_string_equal(tcp(world, HOOK_IN, port, AC, 101, 501, 0), "pass.connection");
 }
 
-static struct connection only_entry(struct world_of_one *world) {
-	struct connection copies[2];
+/* Those that were cut are only remembered. */
+static size_t standing(struct world_of_one *world, struct connection out[8]) {
+	struct connection copies[8];
 	uint64_t cursor = 0;
-	assert_int_equal(table_copy(world->filter.table, &cursor, copies, 2), 1);
+	size_t count = 0, all = table_copy(world->filter.table, &cursor, copies, 8);
+	for (size_t i = 0; i < all; i++) {
+		if (copies[i].state != STATE_CUT)
+			out[count++] = copies[i];
+	}
+	return count;
+}
+
+static struct connection only_entry(struct world_of_one *world) {
+	struct connection copies[8];
+	assert_int_equal(standing(world, copies), 1);
 	return copies[0];
 }
 
 static uint32_t entries(struct world_of_one *world) {
-	return table_usage(world->filter.table).count;
+	struct connection copies[64];
+	uint64_t cursor = 0;
+	uint32_t count = 0;
+	for (size_t some; (some = table_copy(world->filter.table, &cursor, copies, 64)) > 0;)
+		for (size_t i = 0; i < some; i++)
+			count += copies[i].state != STATE_CUT;
+	return count;
 }
 
 static uint32_t line_of(struct world_of_one *world, uint32_t rule) {
@@ -320,8 +337,8 @@ static void a_reload_keeps_what_stays_allowed_and_cuts_the_rest(void **state) {
 	shake_hands(world, 80);
 	load(world, "# other lines\n\nallow in tcp 22\n");
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
-	assert_string_equal(tcp(world, HOOK_OUT, 80, AC, 501, 101, 10), "drop.no-connection");
-	assert_string_equal(tcp(world, HOOK_IN, 80, AC, 101, 501, 10), "drop.no-connection");
+	assert_string_equal(tcp(world, HOOK_OUT, 80, AC, 501, 101, 10), "drop.cut");
+	assert_string_equal(tcp(world, HOOK_IN, 80, AC, 101, 501, 10), "drop.cut");
 	assert_string_equal(tcp(world, HOOK_OUT, 80, R, 501, 0, 0), "pass.reset");
 	struct connection connection = only_entry(world);
 	assert_int_equal(connection.generation, 2);
@@ -360,7 +377,7 @@ static void the_next_generation_is_newer_wherever_the_byte_wraps(void **state) {
 		load(world, "allow in tcp 22\n");
 		world->rulesets[1]->generation = generations[i] + 1;
 		assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
-		assert_string_equal(tcp(world, HOOK_OUT, 80, AC, 501, 101, 10), "drop.no-connection");
+		assert_string_equal(tcp(world, HOOK_OUT, 80, AC, 501, 101, 10), "drop.cut");
 		assert_int_equal(only_entry(world).generation, (uint8_t)(generations[i] + 1));
 		world->policy.ruleset = world->rulesets[0]; /* a thread that has not heard of it yet */
 		assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
@@ -381,7 +398,7 @@ static void an_interface_counts_where_the_connection_was_opened(void **state) {
 	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "pass.connection");
 	assert_int_equal(only_entry(world).generation, 2);
 	load(world, "allow in tcp 22 on eth0\n");
-	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 511, 101, 10), "drop.no-connection");
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 511, 101, 10), "drop.cut");
 	end(world);
 }
 
@@ -409,7 +426,7 @@ static void what_answers_is_not_learned(void **state) {
 	load(world, "default in drop\n");
 	/* A published port's answer must not open again what was just cut. */
 	assert_string_equal(tcp(world, HOOK_LEARN, 8080, AC, 501, 101, 10), "pass.learned");
-	assert_string_equal(tcp(world, HOOK_IN, 8080, AC, 101, 511, 10), "drop.no-connection");
+	assert_string_equal(tcp(world, HOOK_IN, 8080, AC, 101, 511, 10), "drop.cut");
 	assert_string_equal(tcp(world, HOOK_LEARN, 8080, R, 511, 101, 0), "pass.learned");
 	assert_string_equal(icmp(world, HOOK_LEARN, 0, 4), "pass.learned");
 	assert_int_equal(entries(world), 0);
@@ -578,6 +595,40 @@ static void a_copy_of_a_stranger_changes_nothing(void **state) {
 	end(world);
 }
 
+static void what_was_cut_stays_out(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\nallow in udp 5000\n", 100);
+	shake_hands(world, 22);
+	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.rule");
+	load(world, "allow in tcp 23\n");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "drop.cut");
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 101, 10), "drop.cut");
+	/* A published port's next datagram looks like an opening, and must not be learned as one. */
+	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "drop.default");
+	end(world);
+
+	world = begin("allow in udp 5000\n", 100);
+	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "pass.rule");
+	load(world, "allow in tcp 23\n");
+	assert_string_equal(udp(world, HOOK_LEARN, 5000, 53), "pass.learned");
+	assert_false(world->last.opened);
+	assert_string_equal(udp(world, HOOK_IN, 5000, 53), "drop.default");
+	end(world);
+}
+
+static void a_syn_takes_the_place_of_what_was_cut(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\nallow in tcp 80\n", 100);
+	shake_hands(world, 22);
+	load(world, "allow in tcp 80\n");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "drop.cut");
+	load(world, "allow in tcp 22\n");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "drop.cut"); /* for good */
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 9000, 0, 0), "pass.rule");
+	assert_int_equal(only_entry(world).state, TCP_SYN_SENT);
+	end(world);
+}
+
 static void both_families_are_judged_alike(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22\n", 100);
@@ -681,6 +732,8 @@ int main(void) {
 	    cmocka_unit_test(a_rule_that_became_strict_ends_leases),
 	    cmocka_unit_test(a_udp_lease_takes_more_than_one_packet_from_outside),
 	    cmocka_unit_test(a_copy_of_a_stranger_changes_nothing),
+	    cmocka_unit_test(what_was_cut_stays_out),
+	    cmocka_unit_test(a_syn_takes_the_place_of_what_was_cut),
 	    cmocka_unit_test(both_families_are_judged_alike),
 	    cmocka_unit_test(the_rules_are_asked_what_the_packet_says),
 	    cmocka_unit_test(two_threads_never_open_one_connection_twice),

@@ -462,9 +462,9 @@ static void an_empty_table_is_walked_at_once(void **state) {
 	table_free(table);
 }
 
-static bool keeps_odd_ones(struct connection *connection, void *context) {
+static int keeps_odd_ones(struct connection *connection, void *context) {
 	++*(uint32_t *)context;
-	return connection->rule % 2;
+	return connection->rule % 2 ? (int)connection->state : (int)LET_GO;
 }
 
 static void a_sweep_visits_all_and_removes_what_it_is_told(void **state) {
@@ -473,7 +473,7 @@ static void a_sweep_visits_all_and_removes_what_it_is_told(void **state) {
 	for (uint32_t i = 0; i < 30000; i++)
 		insert(table, i, 1, TCP_ESTABLISHED);
 	uint32_t visited = 0;
-	assert_int_equal(table_sweep(table, keeps_odd_ones, &visited), 15000);
+	assert_int_equal(table_sweep(table, 1, keeps_odd_ones, &visited), 15000);
 	assert_int_equal(visited, 30000);
 	for (uint32_t i = 0; i < 30000; i++)
 		assert_int_equal(contains(table, i), i % 2);
@@ -551,9 +551,9 @@ static void *hammer(void *argument) {
 	return NULL;
 }
 
-static bool keeps_most(struct connection *connection, void *context) {
+static int keeps_most(struct connection *connection, void *context) {
 	(void)context;
-	return connection->renewed % 50;
+	return connection->renewed % 50 ? (int)connection->state : (int)LET_GO;
 }
 
 static int keeps_some(struct connection *connection, void *context) {
@@ -575,7 +575,7 @@ static void *watch(void *argument) {
 		struct table_usage usage = table_usage(work->table);
 		assert_true(usage.count <= usage.max);
 		table_counters(work->table);
-		table_sweep(work->table, keeps_most, NULL);
+		table_sweep(work->table, 1, keeps_most, NULL);
 		table_expire(work->table, &expiry, 1000 + now % 15, 5000);
 	}
 	return NULL;
