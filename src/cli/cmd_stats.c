@@ -52,7 +52,7 @@ static const struct meaning lease_meanings[] = {
     {"unknown", "leases of connections that the table did not know:"},
     {"adopted", "  taken up by it, since the rules allow them"},
     {"revoked", "  taken back, since they do not"},
-    {"ended", "connections let go, since their socket was gone"},
+    {"ended", "connections whose socket had moved on, or was gone"},
     {"age", "seconds since that comparison"},
     {"copies", "packets that passed on a lease and were copied to the daemon"},
     {"copies_lost", "copies that were lost on the way"},

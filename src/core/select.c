@@ -334,6 +334,9 @@ bool selection_matches(const struct selection *selection, const struct connectio
 		return false;
 	if (selection->has_protocol && key->protocol != selection->protocol)
 		return false;
+	/* What was cut is shown only where it is asked for. */
+	if (!selection->states && connection->state == STATE_CUT)
+		return false;
 	if (selection->states && !(selection->states & 1u << connection->state))
 		return false;
 	return ports_match(selection, key) && addresses_match(selection, key) &&

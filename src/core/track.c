@@ -122,6 +122,8 @@ uint32_t states_named(const char *name) {
 	enum tcp_state tcp;
 	if (tcp_state_parse(name, &tcp))
 		return 1u << tcp;
+	if (strcasecmp(name, "cut") == 0)
+		return 1u << STATE_CUT;
 	if (strcasecmp(name, "new") == 0)
 		return 1u << UDP_NEW | 1u << ICMP_NEW | 1u << OTHER_NEW;
 	if (strcasecmp(name, "replied") == 0)

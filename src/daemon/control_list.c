@@ -77,8 +77,6 @@ static bool list_more(struct client *client, void *state) {
 	for (size_t i = 0; i < count; i++) {
 		const struct connection *connection = &listing->chunk[i];
 
-		if (connection->state == STATE_CUT)
-			continue;
 		if (!selection_matches(&listing->selection, connection, policy_place(version, connection)))
 			continue;
 		client_send(client, connection_answer(daemon, connection, now));

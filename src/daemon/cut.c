@@ -40,7 +40,7 @@ void daemon_settle_workers(struct daemon *daemon) {
 	}
 }
 
-static void revoke(struct daemon *daemon, const struct key_list *list) {
+static void take_back(struct daemon *daemon, const struct key_list *list) {
 	struct revocation revocation = key_list_revocation(list);
 	struct error err;
 
@@ -65,7 +65,7 @@ struct choice {
 static int visit(struct connection *connection, void *context) {
 	struct choice *choice = context;
 
-	if (connection->state == STATE_CUT || choice->stays(connection, choice->context))
+	if (choice->stays(connection, choice->context))
 		return (int)connection->state;
 	key_list_add(&choice->cut, &connection->key);
 	return STATE_CUT;
@@ -76,7 +76,7 @@ size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void
 	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
 
 	daemon_settle_workers(daemon);
-	revoke(daemon, &choice.cut);
+	take_back(daemon, &choice.cut);
 	key_list_free(&choice.cut);
 	return count;
 }
@@ -124,7 +124,7 @@ size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy) 
 	struct judging judging = {daemon, policy, &unleased};
 	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), judge, &judging);
 
-	revoke(daemon, &unleased);
+	take_back(daemon, &unleased);
 	key_list_free(&unleased);
 	return count;
 }

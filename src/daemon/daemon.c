@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
 #include "sallyport/daemon/copier.h"
+#include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/lease_watch.h"
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
@@ -216,6 +218,30 @@ static void block_signals(void) {
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static uint32_t waiting_packets(const struct daemon *daemon) {
+	struct queue_figures figures;
+	uint32_t waiting = 0;
+
+	for (size_t i = 0; i < daemon->worker_count; i++) {
+		if (queue_figures(worker_queue_number(daemon->workers[i]), &figures))
+			waiting += figures.waiting;
+	}
+	return waiting;
+}
+
+/* What waits in a queue is dropped when the queue is closed. So from now on the guard judges, and what waits
+ * is answered first; a tenth of a second is time enough for a full queue. */
+static void hand_over(struct daemon *daemon) {
+	static const struct timespec step = {.tv_nsec = 1000 * 1000};
+	struct error err;
+
+	if (!install_detach(daemon->install, &err))
+		log_write(&daemon->log, LOG_PROBLEM, NULL, "packets that wait are dropped: %s", err.text);
+	for (unsigned i = 0; i < 100 && waiting_packets(daemon) > 0; i++)
+		nanosleep(&step, NULL);
+	daemon_settle_workers(daemon);
+}
+
 static int run(struct daemon *daemon) {
 	const struct ruleset *ruleset = daemon_policy(daemon)->ruleset;
 	int status;
@@ -227,6 +253,8 @@ static int run(struct daemon *daemon) {
 		  dispatch_name(install_dispatch(daemon->install)), daemon->options->socket_path);
 	status = loop_run(daemon->loop);
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+	if (status == EXIT_SUCCESS && daemon->keep_rules)
+		hand_over(daemon);
 	/* Told to stop: the rules go. Cannot go on, or soon again: they stay, and the guard judges by them.
 	 */
 	if (status == EXIT_SUCCESS && !daemon->keep_rules)

@@ -11,6 +11,7 @@
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/enter.h"
+#include "sallyport/daemon/loop.h"
 #include "sallyport/kernel/sockets.h"
 
 enum {
@@ -99,7 +100,7 @@ static void see(const struct lease *lease, void *context) {
 	take_up(comparison, lease);
 }
 
-static void revoke(struct daemon *daemon, const struct key_list *forbidden) {
+static void take_back(struct daemon *daemon, const struct key_list *forbidden) {
 	struct revocation revocation = key_list_revocation(forbidden);
 	struct error err;
 
@@ -123,7 +124,7 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 	done = install_leases(daemon->install, see, &comparison, err);
 	adoption_end(&comparison.adoption);
 	if (done)
-		revoke(daemon, &comparison.forbidden);
+		take_back(daemon, &comparison.forbidden);
 	key_list_free(&comparison.forbidden);
 	table_sweep(daemon->workplace.filter.table, comparison.adoption.now, count_held, &comparison);
 	*figures = comparison.figures;
@@ -135,12 +136,24 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 /* ---- what is gone ---- */
 
 /* Connections of others behind this host have no socket here. */
-static int let_go(struct connection *connection, void *context) {
+static int socket_state(struct connection *connection, void *context) {
 	struct daemon *daemon = context;
-	bool stands = connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
-		      !state_is_doubtful(connection->state) || has_socket(daemon, &connection->key);
+	enum tcp_state state;
 
-	return stands ? (int)connection->state : (int)LET_GO;
+	if (connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
+	    !state_is_doubtful(connection->state))
+		return (int)connection->state;
+	if (!socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state))
+		return LET_GO;
+	return connection->flags & CONNECTION_LEASED && connection->state != STATE_CUT
+		   ? (int)state
+		   : (int)connection->state;
+}
+
+/* Once more, a moment later: what ended while the sockets were being read may have been entered after its
+ * end. */
+void daemon_follow_sockets(struct daemon *daemon) {
+	table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
 }
 
 void daemon_reconcile(struct daemon *daemon) {
@@ -153,13 +166,15 @@ void daemon_reconcile(struct daemon *daemon) {
 		return;
 	}
 	figures.adopted += adopted;
-	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), let_go, daemon);
+	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
 	daemon->lease_watch.last = figures;
 	if (figures.adopted + figures.revoked + figures.ended > 0)
 		log_write(&daemon->log, LOG_GUARD, NULL,
 			  "connections opened unseen: %" PRIu64 " taken up, %" PRIu64
-			  " not allowed; ended unseen: %" PRIu64,
+			  " not allowed; moved on unseen: %" PRIu64,
 			  figures.adopted, figures.revoked, figures.ended);
+	if (daemon->loop)
+		loop_follow_sockets(daemon->loop);
 }
 
 void lease_watch_tick(struct daemon *daemon) {

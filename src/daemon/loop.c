@@ -20,13 +20,14 @@
 
 enum {
 	TICK_US = 1000 * 1000,
+	FOLLOW_US = 300 * 1000,
 	EXPIRE_BUDGET = 16384, /* entries a turn of the loop: a few milliseconds */
 };
 
 struct loop {
 	struct daemon *daemon;
 	sd_event *event;
-	sd_event_source *tick, *expire, *watchdog;
+	sd_event_source *tick, *expire, *watchdog, *follow;
 	uint64_t watchdog_us;
 	struct guard_watch guard;
 	uint64_t turns[MAX_QUEUES]; /* of the workers, when the watchdog was last fed */
@@ -138,6 +139,19 @@ static int tick(sd_event_source *source, uint64_t time, void *context) {
 	return again(source, TICK_US);
 }
 
+static int follow_sockets(sd_event_source *source, uint64_t time, void *context) {
+	struct loop *loop = context;
+
+	(void)source;
+	(void)time;
+	daemon_follow_sockets(loop->daemon);
+	return 0;
+}
+
+void loop_follow_sockets(struct loop *loop) {
+	again(loop->follow, FOLLOW_US);
+}
+
 /* Fed only while every worker moves, so that systemd notices one that hangs. */
 static int feed_watchdog(sd_event_source *source, uint64_t time, void *context) {
 	struct loop *loop = context;
@@ -238,6 +252,8 @@ static int add_sources(struct loop *loop) {
 	if (code >= 0)
 		code = add_timer(loop, &loop->tick, TICK_US, tick);
 	if (code >= 0)
+		code = add_timer(loop, &loop->follow, FOLLOW_US, follow_sockets);
+	if (code >= 0)
 		code = add_watchdog(loop);
 	if (code >= 0)
 		code = sd_event_add_defer(loop->event, &loop->expire, expire, loop);
@@ -274,6 +290,7 @@ void loop_free(struct loop *loop) {
 	sd_event_source_unref(loop->tick);
 	sd_event_source_unref(loop->expire);
 	sd_event_source_unref(loop->watchdog);
+	sd_event_source_unref(loop->follow);
 	sd_event_unref(loop->event);
 	free(loop);
 }

@@ -176,10 +176,13 @@ static void put_tables(struct compiler *compiler) {
 	put_base_chains(batch, NFPROTO_IPV6, queue_chains, COUNT(queue_chains));
 }
 
-static void put_flush(struct batch *batch, uint16_t family) {
+/* chain NULL: of the whole table. */
+static void put_flush(struct batch *batch, uint16_t family, const char *chain) {
 	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELRULE, family, 0);
 
 	mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
+	if (chain)
+		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
 	batch_commit(batch, message);
 }
 
@@ -189,10 +192,10 @@ static void put_deletions(struct compiler *compiler) {
 	struct batch *batch = compiler->batch;
 	const struct names *counters = &compiler->old->counters;
 
-	put_flush(batch, NFPROTO_INET);
+	put_flush(batch, NFPROTO_INET, NULL);
 	if (compiler->options->dispatch == DISPATCH_XTABLES) {
-		put_flush(batch, NFPROTO_IPV4);
-		put_flush(batch, NFPROTO_IPV6);
+		put_flush(batch, NFPROTO_IPV4, NULL);
+		put_flush(batch, NFPROTO_IPV6, NULL);
 	}
 	for (size_t i = 0; i < counters->count; i++)
 		put_counter_message(batch, NFT_MSG_DELOBJ, counters->items[i]);
@@ -244,4 +247,15 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	if (old)
 		put_deletions(&compiler);
 	put_everything(&compiler);
+}
+
+void compile_detachment(struct batch *batch, enum dispatch dispatch) {
+	for (size_t i = 0; i < COUNT(queue_chains); i++) {
+		if (dispatch == DISPATCH_NATIVE) {
+			put_flush(batch, NFPROTO_INET, queue_chains[i].name);
+			continue;
+		}
+		put_flush(batch, NFPROTO_IPV4, queue_chains[i].name);
+		put_flush(batch, NFPROTO_IPV6, queue_chains[i].name);
+	}
 }

@@ -51,6 +51,8 @@ struct compiler {
 void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		     const struct compile_options *options, const struct inventory *old,
 		     struct inventory *made);
+/* Appends the removal of what sends packets to the queue. */
+void compile_detachment(struct batch *batch, enum dispatch dispatch);
 /* Of the named sets in our table, those that no reload deletes or fills. */
 bool compile_is_lasting_set(const char *name);
 /* Appends the removal of every table of ours, there or not. */

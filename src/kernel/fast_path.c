@@ -25,7 +25,7 @@ enum {
 	HALF_MS = 10 * SECOND,
 	HALF_COLLECT_MS = 250,
 	LEASE_MS = 60 * SECOND,
-	LEASE_COLLECT_MS = 10 * SECOND, /* a walk over the whole set */
+	LEASE_COLLECT_MS = 5 * SECOND, /* a walk over the whole set */
 	/* Headers: IPv6 with extension headers, TCP with all options. */
 	COPY_LENGTH = 160,
 	COPY_GATHER = 64,
@@ -166,12 +166,15 @@ static void put_leased(struct compiler *compiler, const struct lane *lane) {
 	rule_finish(compiler, rule);
 
 	/* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is
-	 * only shortened, and what goes on after it asks the daemon. */
+	 * only shortened, and what goes on after it asks the daemon. Made anew, since an update keeps the
+	 * timeout that tells this lease from others (LEASE_CLOSING_SECONDS). */
 	for (size_t i = 0; i < 2; i++) {
+		const char *set = lease_set(families[i]);
+
 		rule = rule_start(NFPROTO_INET, lane->leased);
 		expr_family(rule, families[i]);
-		expr_tuple_change(rule, families[i], lane->local, SET_UPDATE, lease_set(families[i]),
-				  closing_lease_ms(compiler));
+		expr_tuple_change(rule, families[i], lane->local, SET_DELETE, set, 0);
+		expr_tuple_change(rule, families[i], lane->local, SET_ADD, set, closing_lease_ms(compiler));
 		rule_finish(compiler, rule);
 	}
 	rule = rule_start(NFPROTO_INET, lane->leased);
@@ -215,6 +218,8 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, enu
 	expr_family(rule, family);
 	expr_protocol(rule, PROTOCOL_TCP);
 	expr_tcp_kind(rule, true, TCP_SYN);
+	/* What is left of an earlier connection would take the handshake's ACK for its own. */
+	expr_tuple_change(rule, family, lane->local, SET_DELETE, lease_set(family), 0);
 	expr_tuple_change(rule, family, lane->local, SET_ADD, half_set(family), half_ms(compiler));
 	finish_accept(compiler, rule);
 

@@ -145,6 +145,17 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	return true;
 }
 
+bool install_detach(struct install *install, struct error *err) {
+	struct batch batch;
+	int code;
+
+	if (!install->standing)
+		return true;
+	batch_begin(&batch);
+	compile_detachment(&batch, install->options.dispatch);
+	return send_and_free(install, &batch, &code, err);
+}
+
 bool install_remove(struct install *install, struct error *err) {
 	struct batch batch;
 	int code;

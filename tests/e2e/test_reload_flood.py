@@ -32,8 +32,9 @@ allow in tcp 9000
 {extra}
 allow in udp 8080 from not @others
 default out drop
-""" for members, extra in (("192.0.2.0/24", "allow in tcp 8080\nreject in tcp 113"),
-                           ("198.51.100.0/25, 2001:db8::/64", "drop in tcp 7000-7999\nallow in tcp 8080-8090"))]
+""" for members, extra in (
+    ("192.0.2.0/24", "allow in tcp 8080\nreject in tcp 113"),
+    ("198.51.100.0/25, 2001:db8::/64", "drop in tcp 7000-7999\nallow in tcp 8080-8090"))]
 
 
 class Flood(threading.Thread):

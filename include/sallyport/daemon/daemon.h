@@ -33,7 +33,7 @@ struct lease_figures {
 	uint64_t unknown; /* to the table: */
 	uint64_t adopted; /* taken up by it, */
 	uint64_t revoked; /* or not allowed */
-	uint64_t ended;   /* connections of the table whose socket is gone */
+	uint64_t ended;   /* connections of the table whose socket is gone, or in another state */
 	uint32_t time;    /* clock_seconds; 0: never */
 };
 

@@ -22,4 +22,7 @@ int loop_run(struct loop *loop);
 /* Packets that the guard has judged in the life of this daemon. */
 uint64_t loop_guard_packets(const struct loop *loop);
 
+/* Looks at the host's sockets once more in 0.3 s (lease_watch.h). */
+void loop_follow_sockets(struct loop *loop);
+
 #endif

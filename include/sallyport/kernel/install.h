@@ -56,6 +56,8 @@ enum { LEASE_CLOSING_SECONDS = 10 };
 /* Calls `see` for every lease there is; none where our table does not stand. */
 bool install_leases(struct install *install, void (*see)(const struct lease *lease, void *context),
 		    void *context, struct error *err);
+/* Nothing is sent to the queue any more; the guard judges. Until the next install_ruleset. */
+bool install_detach(struct install *install, struct error *err);
 /* Removes every table of ours. */
 bool install_remove(struct install *install, struct error *err);
 

@@ -170,7 +170,7 @@ static void test_state_of_any_protocol(void **state) {
 		assert_false(matches("state new", &connection, NULL));
 	}
 	assert_false(parse("state x", &selection, &err));
-	assert_non_null(strstr(err.text, "CLOSED, NEW, REPLIED)"));
+	assert_non_null(strstr(err.text, "CLOSED, NEW, REPLIED, CUT)"));
 }
 
 static void test_clear_errors(void **state) {

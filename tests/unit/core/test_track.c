@@ -151,7 +151,8 @@ static void only_what_may_have_gone_on_unseen_is_doubtful(void **state) {
 	(void)state;
 	for (uint8_t i = 0; i < STATES; i++)
 		assert_int_equal(state_is_doubtful(i), i == TCP_ESTABLISHED || i == TCP_FIN_WAIT ||
-							   i == TCP_CLOSE_WAIT || i == TCP_CLOSED);
+							   i == TCP_CLOSE_WAIT || i == TCP_CLOSED ||
+							   i == STATE_CUT);
 }
 
 static void a_name_stands_for_all_states_that_have_it(void **state) {
