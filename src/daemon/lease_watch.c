@@ -81,9 +81,11 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	}
 }
 
-/* One that is running out after a FIN may be older than the table's memory of it. */
-static bool is_closing(const struct lease *lease) {
-	return lease->key.protocol == PROTOCOL_TCP && lease->granted <= LEASE_CLOSING_SECONDS;
+/* One that is running out after a FIN may be older than the table's memory of it; so may one that is about to
+ * run out anyway, but for the host's own connections the socket tells. */
+static bool may_have_ended(const struct comparison *comparison, const struct lease *lease) {
+	return lease->key.protocol == PROTOCOL_TCP && lease->left <= LEASE_CLOSING_SECONDS &&
+	       !has_socket(comparison->daemon, &lease->key);
 }
 
 static void see(const struct lease *lease, void *context) {
@@ -94,7 +96,7 @@ static void see(const struct lease *lease, void *context) {
 		comparison->known++;
 		return;
 	}
-	if (is_closing(lease))
+	if (may_have_ended(comparison, lease))
 		return;
 	comparison->figures.unknown++;
 	take_up(comparison, lease);

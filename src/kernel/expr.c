@@ -274,6 +274,7 @@ void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end loc
 		       const char *set, uint32_t timeout_ms) {
 	static const uint32_t operations[] = {
 	    [SET_ADD] = NFT_DYNSET_OP_ADD,
+	    [SET_UPDATE] = NFT_DYNSET_OP_UPDATE,
 	    [SET_DELETE] = NFT_DYNSET_OP_DELETE,
 	};
 	struct nftnl_expr *expr;

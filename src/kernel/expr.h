@@ -53,9 +53,9 @@ void expr_port_map(struct nftnl_rule *rule, const char *map);
  * checked before; a packet too short for ports ends the rule.
  * TUPLE @set */
 void expr_tuple_in(struct nftnl_rule *rule, enum family family, enum end local, const char *set);
-/* add|delete @set { TUPLE timeout MS }; timeout 0: the set's own. Where a set is full an addition
+/* add|update|delete @set { TUPLE timeout MS }; timeout 0: the set's own. Where a set is full an addition
  * ends the rule there. */
-enum set_change { SET_ADD, SET_DELETE };
+enum set_change { SET_ADD, SET_UPDATE, SET_DELETE };
 void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
 		       const char *set, uint32_t timeout_ms);
 /* log group GROUP snaplen LENGTH queue-threshold GATHER: a copy of the first LENGTH bytes, sent on when

@@ -114,7 +114,6 @@ static void read_element(const struct reading *reading, const struct nlattr *ele
 	const struct nlattr *key =
 	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 	struct lease lease = {
-	    .granted = seconds_of(element, NFTA_SET_ELEM_TIMEOUT),
 	    .left = seconds_of(element, NFTA_SET_ELEM_EXPIRATION),
 	};
 

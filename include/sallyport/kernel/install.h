@@ -49,9 +49,9 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 /* What the kernel has leased to a connection: its packets pass unseen until it runs out. */
 struct lease {
 	struct key key;
-	uint32_t granted, left; /* seconds */
+	uint32_t left; /* seconds */
 };
-/* TCP: granted for no longer than this, the connection has seen a FIN or RST. */
+/* TCP: with no more than this left, the connection may have seen a FIN or RST. */
 enum { LEASE_CLOSING_SECONDS = 10 };
 /* Calls `see` for every lease there is; none where our table does not stand. */
 bool install_leases(struct install *install, void (*see)(const struct lease *lease, void *context),
