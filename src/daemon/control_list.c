@@ -9,6 +9,7 @@
 #include "sallyport/daemon/answer.h"
 #include "sallyport/daemon/client.h"
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/copier.h"
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/request.h"
 
@@ -102,6 +103,7 @@ void command_list(struct client *client, const json_t *request) {
 		client_error(client, err.text);
 		return;
 	}
+	copier_catch_up(client_daemon(client)->copier);
 	client_send_piecemeal(client, &answer, listing);
 }
 

@@ -13,8 +13,8 @@
 
 /* One copy a wake-up when there are few, so that `list` is up to date; many when there are many. */
 enum {
-	GATHER = 64,
-	BUSY = 40, /* copies a span from which on they are gathered */
+	GATHER = 200,
+	BUSY = 200, /* copies a span from which on they are gathered */
 	SPAN_NS = 20 * 1000 * 1000,
 };
 
@@ -25,7 +25,7 @@ struct copier {
 	uint32_t now;                  /* of the datagram being read */
 	uint64_t span;                 /* when it began, nanoseconds of the monotonic clock */
 	uint32_t in_span;
-	bool gathers;
+	_Atomic bool gathers;
 	bool started;
 	pthread_t thread;
 	struct error error; /* published by `failed` */
@@ -71,9 +71,10 @@ static void adapt(struct copier *copier, uint32_t count) {
 	busy = (uint64_t)copier->in_span * SPAN_NS >= BUSY * span;
 	copier->span = now;
 	copier->in_span = 0;
-	if (busy != copier->gathers)
-		copies_gather(copier->copies, busy ? GATHER : 1, &ignored);
-	copier->gathers = busy;
+	if (busy == atomic_load_explicit(&copier->gathers, memory_order_relaxed))
+		return;
+	copies_gather(copier->copies, busy ? GATHER : 1, &ignored);
+	atomic_store_explicit(&copier->gathers, busy, memory_order_relaxed);
 }
 
 static void *work(void *argument) {
@@ -139,6 +140,14 @@ void copier_free(struct copier *copier) {
 	copies_close(copier->copies);
 	policy_drop(copier->policy);
 	free(copier);
+}
+
+void copier_catch_up(const struct copier *copier) {
+	/* The kernel keeps copies for 10 ms when it gathers them. */
+	static const struct timespec wait = {.tv_nsec = 15 * 1000 * 1000};
+
+	if (copier && atomic_load_explicit(&copier->gathers, memory_order_relaxed))
+		nanosleep(&wait, NULL);
 }
 
 bool copier_has_failed(const struct copier *copier, struct error *err) {

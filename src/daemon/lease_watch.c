@@ -34,7 +34,7 @@ static uint8_t state_of(const struct key *key) {
 	return key->protocol == PROTOCOL_TCP ? TCP_ESTABLISHED : UDP_REPLIED;
 }
 
-static bool has_socket(struct daemon *daemon, const struct key *key) {
+static enum socket_found find_socket(struct daemon *daemon, const struct key *key) {
 	enum tcp_state state;
 
 	return socket_find(daemon->sockets, key, DIRECTION_IN, &state);
@@ -64,7 +64,8 @@ static bool find_direction(const struct comparison *comparison, struct connectio
 }
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {
-	bool here = lease->key.protocol == PROTOCOL_TCP && has_socket(comparison->daemon, &lease->key);
+	bool here = lease->key.protocol == PROTOCOL_TCP &&
+		    find_socket(comparison->daemon, &lease->key) != SOCKET_NONE;
 	struct connection wanted = {
 	    .key = lease->key,
 	    .state = state_of(&lease->key),
@@ -85,7 +86,7 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
  * run out anyway, but for the host's own connections the socket tells. */
 static bool may_have_ended(const struct comparison *comparison, const struct lease *lease) {
 	return lease->key.protocol == PROTOCOL_TCP && lease->left <= LEASE_CLOSING_SECONDS &&
-	       !has_socket(comparison->daemon, &lease->key);
+	       find_socket(comparison->daemon, &lease->key) != SOCKET_OPEN;
 }
 
 static void see(const struct lease *lease, void *context) {
@@ -145,7 +146,8 @@ static int socket_state(struct connection *connection, void *context) {
 	if (connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
 	    !state_is_doubtful(connection->state))
 		return (int)connection->state;
-	if (!socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state))
+	if (socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state) !=
+	    SOCKET_OPEN)
 		return LET_GO;
 	return connection->flags & CONNECTION_LEASED && connection->state != STATE_CUT
 		   ? (int)state

@@ -76,7 +76,8 @@ static int keep_standing(struct connection *connection, void *context) {
 
 	if (connection->flags & CONNECTION_FORWARDED || connection->key.protocol != PROTOCOL_TCP)
 		return connection->state == TCP_CLOSED ? (int)TCP_CLOSE_WAIT : (int)LET_GO;
-	if (!socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state))
+	if (socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state) !=
+	    SOCKET_OPEN)
 		return LET_GO;
 	return connection->state == STATE_CUT ? (int)STATE_CUT : (int)state;
 }

@@ -113,9 +113,9 @@ static void work_batch(struct worker *worker, const struct queued *packets, int 
 
 /* A batch that was full says that more wait already. */
 static void let_packets_gather(struct worker *worker, int count) {
-	static const struct timespec pause = {.tv_nsec = PACE_PAUSE_NS};
+	struct timespec pause = {.tv_nsec = pace_note(&worker->pace, (uint32_t)count, clock_nanoseconds())};
 
-	if (pace_note(&worker->pace, (uint32_t)count, clock_nanoseconds()) && count < QUEUE_BATCH)
+	if (pause.tv_nsec > 0 && count < QUEUE_BATCH)
 		nanosleep(&pause, NULL);
 }
 

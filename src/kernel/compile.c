@@ -3,7 +3,7 @@
  * The kernel's table as a whole. A packet's way through it, per direction:
  *
  *   dispatch (-310)  settles what needs nobody, marks the rest ASK
- *   queue    (-300)  ASK goes to the daemon
+ *   queue    (-300)  ASK goes to the daemon; where the kernel has a native queue, the dispatch does it
  *   verdict  (-290)  the daemon's answer, or, where ASK still stands, the guard
  *
  * They are base chains of their own since a packet that comes back from a queue goes
@@ -40,7 +40,7 @@ static const struct base_chain base_chains[] = {
     {"learn_verdict", NF_INET_POST_ROUTING, PRIORITY_LEARN_VERDICT},
 };
 
-/* In `inet sallyport`, or in `ip` and `ip6 sallyport` where xtables does the queueing. */
+/* In `ip` and `ip6 sallyport`, where xtables does the queueing; else `ask` does it. */
 static const struct base_chain queue_chains[] = {
     {"in_queue", NF_INET_PRE_ROUTING, PRIORITY_QUEUE},
     {"out_queue", NF_INET_LOCAL_OUT, PRIORITY_QUEUE},
@@ -68,24 +68,18 @@ static void put_reassembly(struct compiler *compiler) {
 	rule_finish(compiler, rule);
 }
 
+/* xtables has its targets in tables of one family, and takes no part in `ask`. */
 static void put_queue(struct compiler *compiler, uint16_t family, const char *chain) {
 	const struct compile_options *options = compiler->options;
 	struct nftnl_rule *rule = rule_start(family, chain);
 
 	expr_mark(rule, compiler->marks.ask, true, compiler->marks.ask);
-	if (options->dispatch == DISPATCH_NATIVE)
-		expr_queue(rule, options->queue_first, options->queue_last);
-	else
-		expr_queue_xtables(rule, options->queue_first, options->queue_last);
+	expr_queue_xtables(rule, options->queue_first, options->queue_last);
 	rule_finish(compiler, rule);
 }
 
 static void put_queues(struct compiler *compiler) {
-	for (size_t i = 0; i < COUNT(queue_chains); i++) {
-		if (compiler->options->dispatch == DISPATCH_NATIVE) {
-			put_queue(compiler, NFPROTO_INET, queue_chains[i].name);
-			continue;
-		}
+	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(queue_chains); i++) {
 		put_queue(compiler, NFPROTO_IPV4, queue_chains[i].name);
 		put_queue(compiler, NFPROTO_IPV6, queue_chains[i].name);
 	}
@@ -166,10 +160,8 @@ static void put_tables(struct compiler *compiler) {
 
 	put_our_table(batch, compiler->options->dispatch);
 	put_base_chains(batch, NFPROTO_INET, base_chains, COUNT(base_chains));
-	if (compiler->options->dispatch == DISPATCH_NATIVE) {
-		put_base_chains(batch, NFPROTO_INET, queue_chains, COUNT(queue_chains));
+	if (compiler->options->dispatch == DISPATCH_NATIVE)
 		return;
-	}
 	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV4);
 	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
 	put_base_chains(batch, NFPROTO_IPV4, queue_chains, COUNT(queue_chains));
@@ -249,12 +241,16 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	put_everything(&compiler);
 }
 
-void compile_detachment(struct batch *batch, enum dispatch dispatch) {
+void compile_detachment(struct batch *batch, const struct compile_options *options,
+			const struct marks *marks) {
+	struct compiler compiler = {.batch = batch, .options = options, .marks = *marks};
+
+	if (options->dispatch == DISPATCH_NATIVE) {
+		put_flush(batch, NFPROTO_INET, CHAIN_ASK);
+		put_ask(&compiler, false);
+		return;
+	}
 	for (size_t i = 0; i < COUNT(queue_chains); i++) {
-		if (dispatch == DISPATCH_NATIVE) {
-			put_flush(batch, NFPROTO_INET, queue_chains[i].name);
-			continue;
-		}
 		put_flush(batch, NFPROTO_IPV4, queue_chains[i].name);
 		put_flush(batch, NFPROTO_IPV6, queue_chains[i].name);
 	}

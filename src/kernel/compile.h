@@ -52,7 +52,8 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		     const struct compile_options *options, const struct inventory *old,
 		     struct inventory *made);
 /* Appends the removal of what sends packets to the queue. */
-void compile_detachment(struct batch *batch, enum dispatch dispatch);
+void compile_detachment(struct batch *batch, const struct compile_options *options,
+			const struct marks *marks);
 /* Of the named sets in our table, those that no reload deletes or fills. */
 bool compile_is_lasting_set(const char *name);
 /* Appends the removal of every table of ours, there or not. */
@@ -100,6 +101,8 @@ const char *port_map_name(enum direction direction);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);
+/* The chain that marks a packet ASK and, where the queueing is native, queues it. */
+void put_ask(struct compiler *compiler, bool queues);
 /* Of the essentials, those that stand before the file's own rules and open nothing: an answer to a
  * query must find a connection. */
 bool kernel_accepts(const struct ruleset *ruleset, uint32_t index);
@@ -108,6 +111,7 @@ void put_bogus_flags(struct compiler *compiler, const char *chain);
 /* fast_path.c: leases. */
 void put_lease_sets(struct compiler *compiler);
 void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+void put_half_lookups(struct compiler *compiler, const char *chain, enum direction direction);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */

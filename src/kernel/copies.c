@@ -18,8 +18,8 @@
 
 enum {
 	GROUP_BASE = 5600,
-	FLUSH_AFTER = 1,         /* hundredths of a second */
-	GATHER_SIZE = 64 * 1024, /* of the kernel's datagram */
+	FLUSH_AFTER = 1,          /* hundredths of a second */
+	GATHER_SIZE = 128 * 1024, /* of the kernel's datagram */
 	DATAGRAM_ROOM = 2 * GATHER_SIZE,
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
 	RECEIVE_WAIT_US = 250 * 1000,

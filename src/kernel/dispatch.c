@@ -142,64 +142,76 @@ static void put_forwarded(struct compiler *compiler, const char *chain) {
 }
 
 static void put_in(struct compiler *compiler) {
-	put_mark_cleaning(compiler, "in_dispatch");
 	put_loopback(compiler, "in_dispatch", DIRECTION_IN);
 	put_new(compiler, "in_dispatch", "in_new");
 	put_lease_lookups(compiler, "in_dispatch", DIRECTION_IN);
+	put_mark_cleaning(compiler, "in_dispatch");
+	put_half_lookups(compiler, "in_dispatch", DIRECTION_IN);
 	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
 	put_forwarded(compiler, "in_dispatch");
 	put_bogus_flags(compiler, "in_dispatch");
 	start_goto(compiler, "in_dispatch", CHAIN_ASK);
 
+	put_mark_cleaning(compiler, "in_new");
 	put_forwarded(compiler, "in_new");
 	put_port_lookup(compiler, "in_new", DIRECTION_IN);
 }
 
-/* What goes to lo may still be sent elsewhere by DNAT: that one is to be learned, so it is not
- * marked SEEN. */
-static void put_seen(struct compiler *compiler) {
-	const struct marks *marks = &compiler->marks;
+/* What goes to lo may still be sent elsewhere by DNAT: then it is to be learned. */
+static void put_to_loopback(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "out_dispatch");
 
-	expr_interface(rule, DIRECTION_OUT, false, "lo");
-	expr_mark_change(rule, marks->mask, marks->seen);
-	rule_finish(compiler, rule);
-
-	rule = rule_start(NFPROTO_INET, "out_dispatch");
 	expr_interface(rule, DIRECTION_OUT, true, "lo");
-	expr_mark_change(rule, marks->mask, 0);
+	expr_mark_change(rule, compiler->marks.mask, compiler->marks.learn);
 	rule_finish(compiler, rule);
+	put_loopback(compiler, "out_dispatch", DIRECTION_OUT);
 }
 
 static void put_out(struct compiler *compiler) {
-	put_seen(compiler);
-	put_loopback(compiler, "out_dispatch", DIRECTION_OUT);
+	put_to_loopback(compiler);
 	put_new(compiler, "out_dispatch", "out_new");
 	put_lease_lookups(compiler, "out_dispatch", DIRECTION_OUT);
+	put_mark_cleaning(compiler, "out_dispatch");
+	put_half_lookups(compiler, "out_dispatch", DIRECTION_OUT);
 	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_dispatch");
 	start_goto(compiler, "out_dispatch", CHAIN_ASK);
 
+	put_mark_cleaning(compiler, "out_new");
 	put_port_lookup(compiler, "out_new", DIRECTION_OUT);
+}
+
+/* What was judged at output, and housekeeping of IPv6, which is never translated. */
+static void put_nothing_to_learn(struct compiler *compiler) {
+	static const struct port_range housekeeping = {130, 143};
+	const struct marks *marks = &compiler->marks;
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "learn_dispatch");
+
+	expr_made_here(rule);
+	expr_mark(rule, marks->learn, true, 0);
+	finish_accept(compiler, rule);
+
+	put_mark_cleaning(compiler, "learn_dispatch");
+	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	expr_interface(rule, DIRECTION_OUT, true, "lo");
+	finish_accept(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	expr_protocol(rule, PROTOCOL_ICMPV6);
+	expr_icmp_type(rule, housekeeping);
+	finish_accept(compiler, rule);
 }
 
 /* Behind address translation: what leaves with an address of this host and was not judged at
  * output (it is forwarded, or was turned away from lo by DNAT) must be known to the
  * daemon, or its replies would look like strangers. */
 static void put_learn(struct compiler *compiler) {
-	const struct marks *marks = &compiler->marks;
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	struct nftnl_rule *rule;
 
-	expr_mark(rule, marks->seen, true, marks->seen);
-	expr_mark_change(rule, marks->mask, 0);
-	finish_accept(compiler, rule);
-
-	rule = rule_start(NFPROTO_INET, "learn_dispatch");
-	expr_interface(rule, DIRECTION_OUT, true, "lo");
-	finish_accept(compiler, rule);
-
-	put_new(compiler, "learn_dispatch", "learn_new");
+	put_nothing_to_learn(compiler);
 	put_lease_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
+	put_new(compiler, "learn_dispatch", "learn_new");
+	put_half_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
 	start_goto(compiler, "learn_dispatch", "learn_new");
 
 	rule = rule_start(NFPROTO_INET, "learn_new");
@@ -208,11 +220,19 @@ static void put_learn(struct compiler *compiler) {
 	start_goto(compiler, "learn_new", CHAIN_ASK);
 }
 
-void put_dispatch(struct compiler *compiler) {
+void put_ask(struct compiler *compiler, bool queues) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, CHAIN_ASK);
 
 	expr_mark_change(rule, 0, compiler->marks.ask);
-	finish_accept(compiler, rule);
+	if (queues && compiler->options->dispatch == DISPATCH_NATIVE)
+		expr_queue(rule, compiler->options->queue_first, compiler->options->queue_last);
+	else /* with xtables in_queue, out_queue, learn_queue do it */
+		expr_verdict(rule, NF_ACCEPT);
+	rule_finish(compiler, rule);
+}
+
+void put_dispatch(struct compiler *compiler) {
+	put_ask(compiler, true);
 	put_in(compiler);
 	put_out(compiler);
 	put_learn(compiler);

@@ -140,6 +140,13 @@ void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equa
 		compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, compared);
 }
 
+void expr_made_here(struct nftnl_rule *rule) {
+	static const uint32_t none;
+
+	load_meta(rule, NFT_META_IIF);
+	compare(rule, NFT_CMP_EQ, &none, sizeof(none));
+}
+
 static void load_port(struct nftnl_rule *rule, enum end end) {
 	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, end == END_SOURCE ? 0 : 2, 2);
 }

@@ -29,6 +29,8 @@ void expr_protocol_not(struct nftnl_rule *rule, uint8_t protocol);
 void expr_family(struct nftnl_rule *rule, enum family family);
 /* iifname|oifname [!=] NAME, a trailing * as prefix */
 void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name);
+/* iif 0: made by this host; postrouting shows where a forwarded packet came in (Linux 5.7) */
+void expr_made_here(struct nftnl_rule *rule);
 /* th sport|dport LO-HI; the protocol was checked before */
 void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
 /* Sets of set_id 0 are found by their name alone.

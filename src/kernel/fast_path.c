@@ -30,7 +30,7 @@ enum {
 	LEASE_COLLECT_MS = 5 * SECOND, /* a walk over the whole set */
 	/* Headers: IPv6 with extension headers, TCP with all options. */
 	COPY_LENGTH = 160,
-	COPY_GATHER = 64,
+	COPY_GATHER = 200,
 };
 
 struct lane {
@@ -116,6 +116,11 @@ void put_lease_lookups(struct compiler *compiler, const char *chain, enum direct
 		expr_jump(rule, lane->leased);
 		rule_finish(compiler, rule);
 	}
+}
+
+void put_half_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
+
 	for (size_t i = 0; i < 2; i++) {
 		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
@@ -145,7 +150,8 @@ static void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
 	rule_finish(compiler, rule);
 }
 
-/* A SYN/ACK here means that the handshake's ACK was lost: the daemon's to judge. */
+/* A SYN never rides on a lease; a SYN/ACK here means that the handshake's ACK was lost. Both go back to the
+ * dispatch. */
 static void put_leased(struct compiler *compiler, const struct lane *lane) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, lane->leased);
 

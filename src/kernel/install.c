@@ -23,8 +23,9 @@ struct install {
 	struct mnl_socket *socket; /* transactions and dumps */
 	struct mnl_socket *watch;  /* events */
 	struct compile_options options;
-	bool can_destroy; /* see probe.h */
-	bool standing;    /* `inventory` is what stands in the kernel */
+	struct marks marks; /* of the ruleset that stands */
+	bool can_destroy;   /* see probe.h */
+	bool standing;      /* `inventory` is what stands in the kernel */
 	struct inventory inventory;
 	struct tally defaults[2]; /* counted by elements that reloads have replaced */
 };
@@ -141,6 +142,7 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	}
 	inventory_free(&install->inventory);
 	install->inventory = made;
+	install->marks = marks_of(ruleset->settings.mark_mask);
 	install->standing = true;
 	return true;
 }
@@ -152,7 +154,7 @@ bool install_detach(struct install *install, struct error *err) {
 	if (!install->standing)
 		return true;
 	batch_begin(&batch);
-	compile_detachment(&batch, install->options.dispatch);
+	compile_detachment(&batch, &install->options, &install->marks);
 	return send_and_free(install, &batch, &code, err);
 }
 

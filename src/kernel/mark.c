@@ -11,7 +11,7 @@ struct marks marks_of(uint32_t mark_mask) {
 	    .mask = lowest * 0xf,
 	    .allow = lowest,
 	    .reject = lowest << 1,
-	    .seen = lowest << 2,
+	    .learn = lowest << 2,
 	    .pass = lowest * 3,
 	    .ask = lowest << 3,
 	};

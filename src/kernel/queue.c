@@ -282,7 +282,7 @@ void queue_verdict(struct queue *queue, const struct queued *packet, enum respon
 	    [RESPONSE_PASS] = marks->pass,
 	    [RESPONSE_LEASE] = marks->allow,
 	};
-	uint32_t kept = packet->mark & ~(marks->mask & ~marks->seen);
+	uint32_t kept = packet->mark & ~(marks->allow | marks->reject);
 
 	if (response == RESPONSE_DROP)
 		put_verdict(queue, packet->id, NF_DROP, false, 0);

@@ -148,7 +148,7 @@ struct socket_finder {
 struct finding {
 	enum direction direction;
 	enum tcp_state *state;
-	bool found;
+	enum socket_found found;
 };
 
 struct socket_finder *socket_finder_open(struct error *err) {
@@ -199,18 +199,20 @@ static struct nlmsghdr *build_question(char *buffer, const struct key *key) {
 	return request;
 }
 
-/* Where there is no such connection the kernel names the listener, which has no state here. */
+/* Where there is no such connection the kernel names the listener. */
 static int note_found(const struct nlmsghdr *message, void *context) {
 	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(message);
 	struct finding *finding = context;
 
-	if (mnl_nlmsg_get_payload_len(message) >= sizeof(*diag))
-		finding->found = map_state(diag->idiag_state, finding->direction, finding->state);
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*diag) || diag->idiag_state == KERNEL_LISTEN)
+		return MNL_CB_STOP;
+	finding->found =
+	    map_state(diag->idiag_state, finding->direction, finding->state) ? SOCKET_OPEN : SOCKET_PASSING;
 	return MNL_CB_STOP;
 }
 
-bool socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
-		 enum tcp_state *state) {
+enum socket_found socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
+			      enum tcp_state *state) {
 	struct finding finding = {.direction = direction, .state = state};
 	char buffer[4096];
 	struct nlmsghdr *request = build_question(buffer, key);
@@ -218,7 +220,7 @@ bool socket_find(struct socket_finder *finder, const struct key *key, enum direc
 
 	/* The kernel has answered when the request is sent (net/core/sock_diag.c). */
 	if (mnl_socket_sendto(finder->netlink, request, request->nlmsg_len) < 0)
-		return false;
+		return SOCKET_NONE;
 	length = recv(mnl_socket_get_fd(finder->netlink), buffer, sizeof(buffer), MSG_DONTWAIT);
 	if (length > 0)
 		mnl_cb_run(buffer, (size_t)length, 0, mnl_socket_get_portid(finder->netlink), note_found,

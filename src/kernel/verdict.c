@@ -33,44 +33,40 @@ static void put_answer(struct compiler *compiler, const char *from, uint32_t mas
 	rule_finish(compiler, rule);
 }
 
-static void put_unasked(struct compiler *compiler, const char *chain, uint32_t bits) {
+/* Other bits of ours do not count without ASK: somebody else set them. */
+static void put_unasked(struct compiler *compiler, const char *chain) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
-	expr_mark(rule, bits, true, 0);
+	expr_mark(rule, compiler->marks.ask, true, 0);
 	expr_verdict(rule, NF_ACCEPT);
 	rule_finish(compiler, rule);
 }
 
-/* `bits`: those of ours that end here; SEEN is for postrouting yet. */
+/* `kept`: those of ours that are for postrouting yet. */
 static void put_verdict_of(struct compiler *compiler, const char *chain, enum direction direction,
-			   const char *guard, uint32_t bits) {
+			   const char *guard, uint32_t kept) {
 	const struct marks *marks = &compiler->marks;
-	uint32_t answer = marks->allow | marks->reject | marks->ask;
+	uint32_t answer = marks->allow | marks->reject, cleared = marks->mask & ~kept;
 
-	put_unasked(compiler, chain, bits);
-	put_answer(compiler, chain, answer, marks->allow, bits, grant_chain(direction));
-	put_answer(compiler, chain, answer, marks->pass, bits, NULL);
-	put_answer(compiler, chain, answer, marks->reject, bits, CHAIN_REJECT);
-	put_answer(compiler, chain, marks->ask, marks->ask, bits, guard);
+	put_unasked(compiler, chain);
+	put_answer(compiler, chain, answer, marks->allow, cleared, grant_chain(direction));
+	put_answer(compiler, chain, answer, marks->pass, cleared, NULL);
+	put_answer(compiler, chain, answer, 0, cleared, guard);
 }
 
-/* What leaves here was let in or made by somebody else; with the daemon away it is known to the
- * kernel alone. */
-static void put_learn_verdict(struct compiler *compiler) {
+static void put_rejection(struct compiler *compiler, const char *chain, uint32_t kept) {
 	const struct marks *marks = &compiler->marks;
-	uint32_t answer = marks->allow | marks->reject | marks->ask;
 
-	put_unasked(compiler, "learn_verdict", marks->mask);
-	put_answer(compiler, "learn_verdict", answer, marks->allow, marks->mask, grant_chain(DIRECTION_OUT));
-	put_answer(compiler, "learn_verdict", answer, marks->pass, marks->mask, NULL);
-	put_answer(compiler, "learn_verdict", marks->ask, marks->ask, marks->mask, "learn_guard");
+	put_answer(compiler, chain, marks->allow | marks->reject, marks->reject, marks->mask & ~kept,
+		   CHAIN_REJECT);
 }
 
 void put_verdicts(struct compiler *compiler) {
-	uint32_t bits = compiler->marks.mask;
-
 	put_reject(compiler);
-	put_verdict_of(compiler, "in_verdict", DIRECTION_IN, "in_guard", bits);
-	put_verdict_of(compiler, "out_verdict", DIRECTION_OUT, "out_guard", bits & ~compiler->marks.seen);
-	put_learn_verdict(compiler);
+	put_verdict_of(compiler, "in_verdict", DIRECTION_IN, "in_guard", 0);
+	put_rejection(compiler, "in_verdict", 0);
+	put_verdict_of(compiler, "out_verdict", DIRECTION_OUT, "out_guard", compiler->marks.learn);
+	put_rejection(compiler, "out_verdict", compiler->marks.learn);
+	/* What leaves here was let in or made by somebody else, and is never refused. */
+	put_verdict_of(compiler, "learn_verdict", DIRECTION_OUT, "learn_guard", 0);
 }

@@ -23,6 +23,9 @@ void copier_free(struct copier *copier);
 /* True: the thread has given up, *err says why. */
 bool copier_has_failed(const struct copier *copier, struct error *err);
 
+/* Waits, at most 15 ms, until what has passed before the call is in the table. */
+void copier_catch_up(const struct copier *copier);
+
 struct copier_figures {
 	uint64_t copies;
 	uint64_t lost;      /* on the way; their connections' windows are learned again */

@@ -35,7 +35,7 @@ void copies_close(struct copies *copies);
 int copies_receive(struct copies *copies, void (*see)(const struct copied *copied, void *context),
 		   void *context, struct error *err);
 
-/* How many copies the kernel gathers before it sends them on; 1..64, 1 at first. Whatever is less comes
+/* How many copies the kernel gathers before it sends them on; 1..200, 1 at first. Whatever is less comes
  * within 10 ms. */
 bool copies_gather(struct copies *copies, uint32_t count, struct error *err);
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 struct marks {
-	uint32_t mask; /* the four together */
-	uint32_t ask;  /* somebody must decide; still set after the queue: nobody did */
-	uint32_t seen; /* judged at output; postrouting has nothing to learn */
+	uint32_t mask;  /* the four together */
+	uint32_t ask;   /* somebody must decide; alone after the queue: nobody did */
+	uint32_t learn; /* of this host, but to be learned at postrouting all the same */
 	/* The daemon's answers. */
 	uint32_t reject;
 	uint32_t allow; /* the packet, and its connection gets a lease */

@@ -18,7 +18,7 @@ static unsigned pauses_at(struct pace *pace, uint64_t *now, uint64_t gap) {
 	unsigned pauses = 0;
 
 	for (uint64_t end = *now + 10ULL * PACE_SPAN_NS; *now < end; *now += gap)
-		pauses += pace_note(pace, 1, *now);
+		pauses += pace_note(pace, 1, *now) > 0;
 	return pauses;
 }
 
@@ -45,10 +45,17 @@ static void silence_ends_the_pauses(void **state) {
 	(void)state;
 
 	pauses_at(&pace, &now, 10ULL * US);
-	assert_true(pace.busy);
+	assert_int_not_equal(pace.pause, 0);
 	now += 100ULL * 1000 * US; /* silence */
-	assert_false(pace_note(&pace, 1, now));
-	assert_false(pace_note(&pace, 1, now + 100ULL * US));
+	assert_int_equal(pace_note(&pace, 1, now), 0);
+	assert_int_equal(pace_note(&pace, 1, now + 100ULL * US), 0);
+}
+
+static void a_pause_is_as_long_as_a_few_packets_take_and_bounded(void **state) {
+	(void)state;
+	assert_int_equal(pace_pause(39, PACE_SPAN_NS), 0);
+	assert_int_equal(pace_pause(40, PACE_SPAN_NS), PACE_MOST_NS);
+	assert_int_equal(pace_pause(600, PACE_SPAN_NS), 53333); /* 300,000 a second */
 }
 
 int main(void) {
@@ -56,6 +63,7 @@ int main(void) {
 	    cmocka_unit_test(a_slow_trickle_never_waits),
 	    cmocka_unit_test(load_makes_it_pause_within_a_span),
 	    cmocka_unit_test(silence_ends_the_pauses),
+	    cmocka_unit_test(a_pause_is_as_long_as_a_few_packets_take_and_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "../../../src/kernel/compile.h"
+#include "../../../src/kernel/leases.h"
 #include "../core/must_load.h"
 
 /* ---- what stands in a batch ---- */
@@ -213,7 +214,7 @@ static void the_queue_stands_where_the_dispatch_says(void **state) {
 	/* ip and ip6 tables for the target, each made once to be removed and once to stand. */
 	assert_int_equal(with_native.kinds[NFT_MSG_NEWTABLE], 2);
 	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWTABLE], 6);
-	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWRULE], with_native.kinds[NFT_MSG_NEWRULE] + 3);
+	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWRULE], with_native.kinds[NFT_MSG_NEWRULE] + 6);
 }
 
 static void conntrack_is_never_started(void **state) {
@@ -221,6 +222,68 @@ static void conntrack_is_never_started(void **state) {
 	assert_false(
 	    compiled("allow in tcp 22\nallow in icmp echo-request\ndrop out any to 192.0.2.1\n", &native)
 		.has_ct);
+}
+
+static struct reading read_batch(struct batch *batch) {
+	struct reading reading = {0};
+	const struct nlmsghdr *message;
+	int left;
+
+	batch_end(batch);
+	left = (int)batch->length;
+	for (message = (const struct nlmsghdr *)batch->bytes; mnl_nlmsg_ok(message, left);
+	     message = mnl_nlmsg_next(message, &left))
+		read_message(&reading, message);
+	batch_free(batch);
+	return reading;
+}
+
+/* What is marked and not answered goes to the guard; unmarked it would be accepted. */
+static void a_detached_ruleset_still_marks_what_it_would_ask(void **state) {
+	struct marks marks = marks_of(0xf0000000);
+	struct batch batch;
+	struct reading reading;
+	(void)state;
+
+	batch_begin(&batch);
+	compile_detachment(&batch, &native, &marks);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 1); /* of the chain `ask` alone */
+	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 1);
+	batch_begin(&batch);
+	compile_detachment(&batch, &xtables, &marks);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 6); /* the queue chains of both families */
+	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 0);
+}
+
+static void a_revocation_takes_just_its_leases_and_handshakes_under_way(void **state) {
+	static const uint8_t here[4] = {10, 0, 0, 1}, there[4] = {10, 0, 0, 2};
+	enum { DESTROY_ELEMENTS = 30 };
+	struct key key = {.local = addr_from_ipv4(here),
+			  .remote = addr_from_ipv4(there),
+			  .local_port = 22,
+			  .remote_port = 40000,
+			  .protocol = PROTOCOL_TCP};
+	struct revocation none = {&key, 0}, one = {&key, 1};
+	struct batch batch;
+	struct reading reading;
+	(void)state;
+
+	batch_begin(&batch);
+	put_revocation(&batch, &none, true);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 0);
+	batch_begin(&batch);
+	put_revocation(&batch, &one, true);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 2); /* half4, half6 are emptied */
+	assert_int_equal(reading.kinds[DESTROY_ELEMENTS], 1);
+	batch_begin(&batch);
+	put_revocation(&batch, &one, false); /* a kernel without it */
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_NEWSETELEM], 1);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 3);
 }
 
 /* Unhooking a base chain makes the kernel drop what waits in the queue. */
@@ -290,6 +353,8 @@ int main(void) {
 	    cmocka_unit_test(a_rule_for_every_port_covers_the_map),
 	    cmocka_unit_test(the_queue_stands_where_the_dispatch_says),
 	    cmocka_unit_test(conntrack_is_never_started),
+	    cmocka_unit_test(a_detached_ruleset_still_marks_what_it_would_ask),
+	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
 	    cmocka_unit_test(a_reload_fills_sets_in_place),
 	    cmocka_unit_test(an_echo_request_is_never_settled_by_the_kernel),

@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import re
 import signal
+import time
 
 import ground
 from ground import CLIENT, HOST, equal, need, succeed, systemctl, wait_for
@@ -214,12 +215,36 @@ def restart(world):
     world.client.sees(9999, "filtered")
 
 
+def leases(world):
+    """data of an open connection passes in the kernel; a killed one stops"""
+    for version in (4, 6):
+        transfer = ground.Transfer(world.client, version, 8080)
+        transfer.moves()
+        port = transfer.socket.getsockname()[1]
+        need(f" . {port} . tcp" in succeed("nft", "list", "set", "inet", "sallyport", f"lease{version}"),
+             "no lease")
+        judged, rounds = ground.sallyport("stats")[0]["daemon"]["packets"], transfer.rounds
+        wait_for(lambda: transfer.error or transfer.rounds > rounds + 50, "fifty blocks more")
+        need(ground.sallyport("stats")[0]["daemon"]["packets"] - judged < 20, "the daemon judged its data")
+        succeed("sallyport", "kill", "port", str(port))
+        rounds = transfer.rounds + 1  # one may have been on its way
+        time.sleep(1)
+        need(transfer.rounds <= rounds, "it goes on after the kill")
+        transfer.abandon()
+
+
 def crash(world):
     """killed by -9, it comes back by itself; until then the kernel keeps the ports as they are"""
     before = ground.main_pid()
+    transfers = [ground.Transfer(world.client, version, 8080) for version in (4, 6)]
+    for transfer in transfers:
+        transfer.moves()
     succeed("systemctl", "kill", "-s", "KILL", "sallyport")
     equal(world.client.knock(4, 9999)[0], "filtered", "port 9999 meanwhile")
     wait_for(lambda: ground.is_active() and ground.main_pid() not in (0, before), "a new process")
+    for transfer in transfers:
+        transfer.moves()
+        transfer.finish()
     world.client.sees(8080, "open")
     world.client.sees(9999, "filtered")
 
@@ -273,5 +298,5 @@ def start_again(world):
 STORY = [
     starts, native_dispatch, few_privileges, small_exposure, control_access,
     shipped_rules, queue_figures, pings, listed, reload_opens, bad_edit, structured_log,
-    reloads_under_load, restart, crash, hang, flushed, bad_start, stop, start_again,
+    reloads_under_load, leases, restart, crash, hang, flushed, bad_start, stop, start_again,
 ]

@@ -235,6 +235,14 @@ class Hammer:
             self.used += 1
             time.sleep(0.02)
 
+    def abandon(self):
+        """For one that is cut on purpose."""
+        self.stopping = True
+        self.socket.settimeout(0.1)
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(15)
+        self.socket.close()
+
     def finish(self):
         self.stopping = True
         self.thread.join(15)
@@ -283,6 +291,14 @@ class Transfer:
         before = self.rounds
         wait_for(lambda: self.error or self.rounds > before + 2, "the transfer to move")
         need(not self.error, f"the transfer broke: {self.error}")
+
+    def abandon(self):
+        """For one that is cut on purpose."""
+        self.stopping = True
+        self.socket.settimeout(0.1)
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(15)
+        self.socket.close()
 
     def finish(self):
         self.stopping = True
