@@ -7,7 +7,7 @@ UNIT_HELP := $(wildcard tests/unit/*.c)
 TSAN_SRC  := $(wildcard tests/unit/core/test_table.c tests/unit/core/test_filter.c tests/unit/daemon/test_*.c)
 
 # What the daemon under ASan and UBSan is put through in `make check`; `make check-e2e-asan` is all of it.
-ASAN_E2E ?= directions or fragments or nat or kernel_table or cli
+ASAN_E2E ?= directions or fragments or nat or kernel_table or cli or leases
 
 ifeq ($(MODE),release)
 

@@ -144,7 +144,7 @@ void copier_free(struct copier *copier) {
 
 void copier_catch_up(const struct copier *copier) {
 	/* The kernel keeps copies for 10 ms when it gathers them. */
-	static const struct timespec wait = {.tv_nsec = 15 * 1000 * 1000};
+	static const struct timespec wait = {.tv_nsec = 15000000};
 
 	if (copier && atomic_load_explicit(&copier->gathers, memory_order_relaxed))
 		nanosleep(&wait, NULL);

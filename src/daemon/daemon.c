@@ -232,7 +232,7 @@ static uint32_t waiting_packets(const struct daemon *daemon) {
 /* What waits in a queue is dropped when the queue is closed. So from now on the guard judges, and what waits
  * is answered first; a tenth of a second is time enough for a full queue. */
 static void hand_over(struct daemon *daemon) {
-	static const struct timespec step = {.tv_nsec = 1000 * 1000};
+	static const struct timespec step = {.tv_nsec = 1000000};
 	struct error err;
 
 	if (!install_detach(daemon->install, &err))

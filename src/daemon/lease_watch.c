@@ -16,7 +16,8 @@
 
 enum {
 	EVERY_US = 10 * 1000 * 1000,
-	READ_SHARE = 50,
+	/* A dump starts its walk anew for every 32 KiB of answer, so that many leases take their time. */
+	READ_SHARE = 200,
 	/* Ports from here on are for clients (net.ipv4.ip_local_port_range). */
 	EPHEMERAL = 32768,
 };
@@ -172,6 +173,7 @@ void daemon_reconcile(struct daemon *daemon) {
 	figures.adopted += adopted;
 	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
 	daemon->lease_watch.last = figures;
+	daemon->lease_watch.next = clock_microseconds() + EVERY_US;
 	if (figures.adopted + figures.revoked + figures.ended > 0)
 		log_write(&daemon->log, LOG_GUARD, NULL,
 			  "connections opened unseen: %" PRIu64 " taken up, %" PRIu64

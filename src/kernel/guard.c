@@ -109,7 +109,10 @@ static void put_learn_guard(struct compiler *compiler) {
 	expr_verdict(rule, NF_ACCEPT);
 	rule_finish(compiler, rule);
 	rule = rule_start(NFPROTO_INET, "learn_guard");
-	expr_goto(rule, grant_chain(DIRECTION_OUT));
+	if (compiler->ruleset->settings.inspect_all)
+		expr_verdict(rule, NF_ACCEPT);
+	else
+		expr_goto(rule, grant_chain(DIRECTION_OUT));
 	rule_finish(compiler, rule);
 }
 

@@ -19,7 +19,7 @@ void daemon_reconcile(struct daemon *daemon);
 /* The end of that, a moment later (loop_follow_sockets). */
 void daemon_follow_sockets(struct daemon *daemon);
 
-/* Compares every ten seconds, or as seldom as it takes to spend no more than 1/50 of the time on it. */
+/* Compares every ten seconds, or as seldom as it takes to spend no more than 1/200 of the time on it. */
 void lease_watch_tick(struct daemon *daemon);
 
 #endif

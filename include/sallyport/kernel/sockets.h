@@ -31,6 +31,6 @@ void socket_finder_close(struct socket_finder *finder); /* NULL is fine */
  * not answer. Takes a few microseconds. */
 enum socket_found { SOCKET_NONE, SOCKET_PASSING, SOCKET_OPEN };
 enum socket_found socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
-		 enum tcp_state *state);
+			      enum tcp_state *state);
 
 #endif
