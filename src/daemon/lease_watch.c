@@ -26,6 +26,8 @@ struct comparison {
 	struct daemon *daemon;
 	struct adoption adoption;
 	struct lease_figures figures;
+	bool second;    /* look */
+	bool undecided; /* some were left to a second look */
 	uint64_t known; /* leases of connections in the table, */
 	uint64_t held;  /* and connections there that were given one */
 	struct key_list forbidden;
@@ -64,9 +66,16 @@ static bool find_direction(const struct comparison *comparison, struct connectio
 	       (!serves && is_allowed(comparison, connection, DIRECTION_OUT));
 }
 
+/* A lease without a socket: of somebody behind this host, or of a connection that has ended since the
+ * lease was read. A moment later the latter is running out. */
+static bool take_time(struct comparison *comparison, bool here) {
+	comparison->undecided = comparison->undecided || (!here && !comparison->second);
+	return !here && !comparison->second;
+}
+
 static void take_up(struct comparison *comparison, const struct lease *lease) {
-	bool here = lease->key.protocol == PROTOCOL_TCP &&
-		    find_socket(comparison->daemon, &lease->key) != SOCKET_NONE;
+	bool tcp = lease->key.protocol == PROTOCOL_TCP;
+	bool here = tcp && find_socket(comparison->daemon, &lease->key) != SOCKET_NONE;
 	struct connection wanted = {
 	    .key = lease->key,
 	    .state = state_of(&lease->key),
@@ -75,6 +84,8 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	    .renewed = comparison->adoption.now,
 	};
 
+	if (tcp && take_time(comparison, here))
+		return;
 	if (!find_direction(comparison, &wanted)) {
 		key_list_add(&comparison->forbidden, &lease->key);
 		comparison->figures.revoked++;
@@ -120,8 +131,8 @@ static int count_held(struct connection *connection, void *context) {
 	return (int)connection->state;
 }
 
-bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct error *err) {
-	struct comparison comparison = {.daemon = daemon};
+static bool compare(struct daemon *daemon, bool second, struct lease_figures *figures, struct error *err) {
+	struct comparison comparison = {.daemon = daemon, .second = second};
 	bool done;
 
 	adoption_begin(&comparison.adoption, daemon);
@@ -134,7 +145,13 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 	*figures = comparison.figures;
 	figures->idle = comparison.held > comparison.known ? comparison.held - comparison.known : 0;
 	figures->time = comparison.adoption.now;
+	if (comparison.undecided && daemon->loop)
+		loop_follow_sockets(daemon->loop);
 	return done;
+}
+
+bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct error *err) {
+	return compare(daemon, false, figures, err);
 }
 
 /* ---- what is gone ---- */
@@ -158,7 +175,16 @@ static int socket_state(struct connection *connection, void *context) {
 /* Once more, a moment later: what ended while the sockets were being read may have been entered after its
  * end. */
 void daemon_follow_sockets(struct daemon *daemon) {
-	table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
+	struct lease_figures *last = &daemon->lease_watch.last, figures;
+	struct error err;
+
+	if (compare(daemon, true, &figures, &err)) {
+		figures.adopted += last->adopted;
+		figures.revoked += last->revoked;
+		figures.ended = last->ended;
+		*last = figures;
+	}
+	last->ended += table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
 }
 
 void daemon_reconcile(struct daemon *daemon) {
