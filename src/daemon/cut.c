@@ -93,22 +93,6 @@ static const char *interface_of(const struct judging *judging, const struct conn
 	return connection->interface ? links_name(judging->daemon->links, connection->interface) : NULL;
 }
 
-static int foresee(struct connection *connection, void *context) {
-	struct judging *judging = context;
-	struct connection copy = *connection;
-
-	if (!filter_recheck(judging->policy, &copy, interface_of(judging, connection)) ||
-	    copy.flags != connection->flags)
-		key_list_add(judging->unleased, &connection->key);
-	return (int)connection->state;
-}
-
-void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct key_list *list) {
-	struct judging judging = {daemon, next, list};
-
-	table_sweep(daemon->workplace.filter.table, clock_seconds(), foresee, &judging);
-}
-
 static int judge(struct connection *connection, void *context) {
 	struct judging *judging = context;
 	uint32_t flags = connection->flags;
@@ -117,6 +101,19 @@ static int judge(struct connection *connection, void *context) {
 	if (!allowed || flags != connection->flags)
 		key_list_add(judging->unleased, &connection->key);
 	return allowed ? (int)connection->state : STATE_CUT;
+}
+
+static int foresee(struct connection *connection, void *context) {
+	struct connection copy = *connection;
+
+	judge(&copy, context);
+	return (int)connection->state;
+}
+
+void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct key_list *list) {
+	struct judging judging = {daemon, next, list};
+
+	table_sweep(daemon->workplace.filter.table, clock_seconds(), foresee, &judging);
 }
 
 size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy) {

@@ -69,8 +69,10 @@ static bool find_direction(const struct comparison *comparison, struct connectio
 /* A lease without a socket: of somebody behind this host, or of a connection that has ended since the
  * lease was read. A moment later the latter is running out. */
 static bool take_time(struct comparison *comparison, bool here) {
-	comparison->undecided = comparison->undecided || (!here && !comparison->second);
-	return !here && !comparison->second;
+	bool later = !here && !comparison->second;
+
+	comparison->undecided = comparison->undecided || later;
+	return later;
 }
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {

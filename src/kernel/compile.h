@@ -77,6 +77,8 @@ void put_counter_message(struct batch *batch, uint16_t type, const char *name);
 struct nftnl_rule *rule_start(uint16_t family, const char *chain);
 /* Appends the rule to its chain and frees it. */
 void rule_finish(struct compiler *compiler, struct nftnl_rule *rule);
+/* The same, for one that ends with accept. */
+void finish_accept(struct compiler *compiler, struct nftnl_rule *rule);
 enum { PLACE_COMMENT = 128 };
 /* "FILE:LINE" */
 void place_text(const struct place *place, char text[PLACE_COMMENT]);

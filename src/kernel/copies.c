@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "hook.h"
+
 enum {
 	GROUP_BASE = 5600,
 	FLUSH_AFTER = 1,          /* hundredths of a second */
@@ -181,22 +183,6 @@ static uint32_t read_u32(const struct nlattr *attribute) {
 	return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
 		   ? ntohl(mnl_attr_get_u32(attribute))
 		   : 0;
-}
-
-static bool hook_of(uint8_t number, enum hook *hook) {
-	switch (number) {
-	case NF_INET_PRE_ROUTING:
-		*hook = HOOK_IN;
-		return true;
-	case NF_INET_LOCAL_OUT:
-		*hook = HOOK_OUT;
-		return true;
-	case NF_INET_POST_ROUTING:
-		*hook = HOOK_LEARN;
-		return true;
-	default:
-		return false;
-	}
 }
 
 /* nflog does not say how long the packet was; its header does, and who reads that checks it. */

@@ -67,7 +67,8 @@ struct element_walk {
 	struct tally defaults;
 };
 
-static void read_element(struct element_walk *walk, const struct nlattr *element) {
+static void tally_element(const struct nlattr *element, void *context) {
+	struct element_walk *walk = context;
 	const struct nlattr *key =
 	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 	const struct nlattr *counter =
@@ -87,19 +88,6 @@ static void read_element(struct element_walk *walk, const struct nlattr *element
 	to->bytes += tally.bytes;
 }
 
-static int read_elements(const struct nlmsghdr *message, void *context) {
-	const struct nlattr *attribute, *element;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(element, attribute) {
-			read_element(context, element);
-		}
-	}
-	return MNL_CB_OK;
-}
-
 static uint32_t rules_owning(const uint32_t *owners) {
 	uint32_t count = 0;
 
@@ -107,17 +95,6 @@ static uint32_t rules_owning(const uint32_t *owners) {
 		if (owners[port] < OWNER_ASK && owners[port] >= count)
 			count = owners[port] + 1;
 	return count;
-}
-
-static bool read_map(struct mnl_socket *socket, enum direction direction, struct element_walk *walk,
-		     struct error *err) {
-	char buffer[1024];
-	struct nlmsghdr *request =
-	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
-
-	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
-	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, port_map_name(direction));
-	return nft_dump(socket, request, read_elements, walk, err);
 }
 
 static void list_rules(struct listing *listing, const struct tally *rules, uint32_t count) {
@@ -142,7 +119,7 @@ static bool read_ports(struct mnl_socket *socket, const struct inventory *invent
 	walk.rules = count > 0 ? calloc(count, sizeof(*walk.rules)) : NULL;
 	if (count > 0 && !walk.rules)
 		return error_set(err, "out of memory for the kernel's counters");
-	done = read_map(socket, direction, &walk, err);
+	done = read_elements(socket, port_map_name(direction), tally_element, &walk, err);
 	if (done) {
 		defaults->packets += walk.defaults.packets;
 		defaults->bytes += walk.defaults.bytes;

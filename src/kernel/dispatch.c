@@ -14,11 +14,6 @@
 #include "expr.h"
 #include "sets.h"
 
-static void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
-	expr_verdict(rule, NF_ACCEPT);
-	rule_finish(compiler, rule);
-}
-
 static void finish_goto(struct compiler *compiler, struct nftnl_rule *rule, const char *chain) {
 	expr_goto(rule, chain);
 	rule_finish(compiler, rule);

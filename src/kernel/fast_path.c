@@ -145,11 +145,6 @@ static struct nftnl_rule *start_kind(const char *chain, uint8_t kind) {
 	return rule;
 }
 
-static void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
-	expr_verdict(rule, NF_ACCEPT);
-	rule_finish(compiler, rule);
-}
-
 /* A SYN never rides on a lease; a SYN/ACK here means that the handshake's ACK was lost. Both go back to the
  * dispatch. */
 static void put_leased(struct compiler *compiler, const struct lane *lane) {

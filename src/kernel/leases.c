@@ -5,10 +5,7 @@
 #include "leases.h"
 
 #include <arpa/inet.h>
-#include <libnftnl/common.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
 #include "sets.h"
@@ -110,7 +107,8 @@ static uint32_t seconds_of(const struct nlattr *element, uint16_t type) {
 	return (uint32_t)(attribute_u64(nested_attribute(element, type)) / MS);
 }
 
-static void read_element(const struct reading *reading, const struct nlattr *element) {
+static void read_lease(const struct nlattr *element, void *context) {
+	const struct reading *reading = context;
 	const struct nlattr *key =
 	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 	struct lease lease = {
@@ -121,33 +119,10 @@ static void read_element(const struct reading *reading, const struct nlattr *ele
 		reading->see(&lease, reading->context);
 }
 
-static int read_message(const struct nlmsghdr *message, void *context) {
-	const struct nlattr *attribute, *element;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(element, attribute) {
-			read_element(context, element);
-		}
-	}
-	return MNL_CB_OK;
-}
-
-static bool read_set(struct mnl_socket *socket, const char *set, struct reading *reading, struct error *err) {
-	char buffer[1024];
-	struct nlmsghdr *request =
-	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
-
-	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
-	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set);
-	return nft_dump(socket, request, read_message, reading, err);
-}
-
 bool leases_read(struct mnl_socket *socket, void (*see)(const struct lease *, void *), void *context,
 		 struct error *err) {
 	struct reading reading = {see, context};
 
-	return read_set(socket, LEASE_SET_IPV4, &reading, err) &&
-	       read_set(socket, LEASE_SET_IPV6, &reading, err);
+	return read_elements(socket, LEASE_SET_IPV4, read_lease, &reading, err) &&
+	       read_elements(socket, LEASE_SET_IPV6, read_lease, &reading, err);
 }

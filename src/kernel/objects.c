@@ -122,6 +122,11 @@ void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
 	nftnl_rule_free(rule);
 }
 
+void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {
+	expr_verdict(rule, NF_ACCEPT);
+	rule_finish(compiler, rule);
+}
+
 /* The line number stands at the end, so a path that is too long loses its front. */
 void place_text(const struct place *place, char text[PLACE_COMMENT]) {
 	char line[16];

@@ -21,6 +21,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "hook.h"
+
 enum {
 	/* Attributes beside the payload: packet header, mark, two interfaces, hardware address,
 	 * link-layer header, timestamp, flags. */
@@ -195,22 +197,6 @@ static void put_verdict(struct queue *queue, uint32_t id, int verdict, bool with
 /* For a packet that nobody is going to judge: its own message, apart from any run. */
 static void put_answer(struct queue *queue, uint32_t id, int verdict) {
 	put_message(queue, NFQNL_MSG_VERDICT, &(struct run){.last_id = id, .verdict = verdict});
-}
-
-static bool hook_of(uint8_t number, enum hook *hook) {
-	switch (number) {
-	case NF_INET_PRE_ROUTING:
-		*hook = HOOK_IN;
-		return true;
-	case NF_INET_LOCAL_OUT:
-		*hook = HOOK_OUT;
-		return true;
-	case NF_INET_POST_ROUTING:
-		*hook = HOOK_LEARN;
-		return true;
-	default:
-		return false;
-	}
 }
 
 static uint32_t attribute_u32(struct nlattr *const *attributes, int type) {

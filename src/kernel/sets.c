@@ -6,11 +6,13 @@
 #include "sets.h"
 
 #include <arpa/inet.h>
+#include <libnftnl/common.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,4 +272,36 @@ void put_port_targets(struct batch *batch, const char *name, const struct port_t
 	for (size_t i = 0; i < count; i++)
 		put_port_target(&elements, &targets[i]);
 	elements_finish(&elements);
+}
+
+struct reading {
+	void (*see)(const struct nlattr *element, void *context);
+	void *context;
+};
+
+static int read_message(const struct nlmsghdr *message, void *context) {
+	const struct reading *reading = context;
+	const struct nlattr *attribute, *element;
+
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(element, attribute) {
+			reading->see(element, reading->context);
+		}
+	}
+	return MNL_CB_OK;
+}
+
+bool read_elements(struct mnl_socket *socket, const char *set,
+		   void (*see)(const struct nlattr *element, void *context), void *context,
+		   struct error *err) {
+	struct reading reading = {see, context};
+	char buffer[1024];
+	struct nlmsghdr *request =
+	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
+
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set);
+	return nft_dump(socket, request, read_message, &reading, err);
 }

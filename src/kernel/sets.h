@@ -65,6 +65,11 @@ void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum fami
 void put_set_flush(struct batch *batch, const char *name);
 void put_set_deletion(struct batch *batch, const char *name);
 
+/* Calls `see` for every element of a set or map of ours. */
+bool read_elements(struct mnl_socket *socket, const char *set,
+		   void (*see)(const struct nlattr *element, void *context), void *context,
+		   struct error *err);
+
 /* What becomes of new connections to a range of ports. */
 enum settlement { SETTLE_ASK, SETTLE_DROP, SETTLE_REJECT };
 struct port_target {
