@@ -29,6 +29,7 @@ static const struct meaning kernel_meanings[] = {
     {"default_out", "outwards, to a port without a rule: the default"},
     {"bogus_flags", "TCP flags that no TCP sends"},
     {"forwarded", "not for this host, let through"},
+    {"busy_admitted", "inwards, host busy: admitted to ports that are open to all"},
     {"guard_in_pass", "inwards, daemon silent: the static rules allowed it"},
     {"guard_in_drop", "inwards, daemon silent: the static rules dropped it"},
     {"guard_out_pass", "outwards, daemon silent: the static rules allowed it"},

@@ -97,7 +97,8 @@ static bool expectations_equal(const struct expectation *left, const struct expe
 static bool settings_equal(const struct settings *left, const struct settings *right) {
 	return left->essentials == right->essentials && left->pickup == right->pickup &&
 	       left->inspect_all == right->inspect_all && left->failure_closed == right->failure_closed &&
-	       left->mark_mask == right->mark_mask && left->connections == right->connections &&
+	       left->busy_rate == right->busy_rate && left->mark_mask == right->mark_mask &&
+	       left->connections == right->connections &&
 	       memcmp(&left->timeouts, &right->timeouts, sizeof left->timeouts) == 0;
 }
 

@@ -14,6 +14,7 @@ static const struct settings default_settings = {
     .essentials = true,
     .mark_mask = 0xf0000000,
     .connections = 1000000,
+    .busy_rate = BUSY_RATE_DEFAULT,
 };
 
 static struct ruleset *ruleset_new(void) {

@@ -9,18 +9,21 @@
 #include "parser.h"
 
 static const char statement_words[] =
-    "allow drop reject default set service include expect essentials pickup inspect on-failure mark "
-    "connections timeout";
+    "allow drop reject default set service include expect essentials pickup inspect on-failure busy "
+    "mark connections timeout";
 
 static bool parse_statement(struct parser *parser) {
 	static const struct {
 		const char *keyword;
 		bool (*parse)(struct parser *);
 	} statements[] = {
-	    {"default", parse_default},         {"set", parse_set},         {"service", parse_service},
-	    {"include", parse_include},         {"expect", parse_expect},   {"essentials", parse_essentials},
-	    {"pickup", parse_pickup},           {"mark", parse_mark},       {"timeout", parse_timeout},
-	    {"connections", parse_connections}, {"inspect", parse_inspect}, {"on-failure", parse_on_failure},
+	    {"default", parse_default}, {"set", parse_set},
+	    {"service", parse_service}, {"include", parse_include},
+	    {"expect", parse_expect},   {"essentials", parse_essentials},
+	    {"pickup", parse_pickup},   {"mark", parse_mark},
+	    {"timeout", parse_timeout}, {"connections", parse_connections},
+	    {"inspect", parse_inspect}, {"on-failure", parse_on_failure},
+	    {"busy", parse_busy},
 	};
 
 	if (accept_word(parser, "allow"))

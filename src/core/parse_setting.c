@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Statements that set something: default, essentials, pickup, inspect, on-failure,
- * mark, connections, timeout.
+ * busy, mark, connections, timeout.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "parser.h"
 
 enum { CONNECTIONS_MIN = 64, CONNECTIONS_MAX = 67108864, MARK_BITS_MIN = 4 };
+enum { BUSY_RATE_MAX = 1000000 };
 enum { DURATION_MAX = 365 * 24 * 3600 };
 
 /* Reports where the setting stands twice: two lines that disagree are an accident. */
@@ -89,6 +90,42 @@ bool parse_inspect(struct parser *parser) {
 bool parse_on_failure(struct parser *parser) {
 	return parse_choice(parser, SETTING_ON_FAILURE, "closed", "guard",
 			    &parser->ruleset->settings.failure_closed);
+}
+
+/* "1000/s" */
+static bool parse_rate(const char *word, uint32_t *rate) {
+	char number[WORD_MAX_BYTES + 1];
+	size_t length = strlen(word);
+
+	if (length < 3 || strcmp(word + length - 2, "/s") != 0)
+		return false;
+	memcpy(number, word, length - 2);
+	number[length - 2] = '\0';
+	return number_parse(number, BUSY_RATE_MAX, rate) && *rate > 0;
+}
+
+bool parse_busy(struct parser *parser) {
+	struct token setting = parser->token, token;
+	char word[WORD_MAX_BYTES + 1], expected[80];
+	uint32_t rate = 0;
+
+	snprintf(expected, sizeof expected, "new connections a second, 1/s to %d/s", BUSY_RATE_MAX);
+	if (!accept_word(parser, "never")) {
+		if (!accept_word(parser, "above"))
+			return fail_keyword(parser, "above never", "`above` or `never`");
+		token = parser->token;
+		if (token.kind != TOKEN_WORD)
+			return fail_expected(parser, expected);
+		if (!token_copy(parser, &token, word))
+			return false;
+		if (!parse_rate(word, &rate))
+			return fail_expected(parser, expected);
+		advance(parser);
+	}
+	if (!expect_end(parser, "the end of the line") || !give(parser, &setting, SETTING_BUSY))
+		return false;
+	parser->ruleset->settings.busy_rate = rate;
+	return true;
 }
 
 static bool parse_hex(const char *text, uint32_t *number) {

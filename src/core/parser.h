@@ -67,6 +67,7 @@ enum setting {
 	SETTING_PICKUP,
 	SETTING_INSPECT,
 	SETTING_ON_FAILURE,
+	SETTING_BUSY,
 	SETTING_MARK,
 	SETTING_CONNECTIONS,
 	SETTING_TIMEOUT, /* one each timeout from here on */
@@ -153,6 +154,7 @@ bool parse_essentials(struct parser *parser);
 bool parse_pickup(struct parser *parser);
 bool parse_inspect(struct parser *parser);
 bool parse_on_failure(struct parser *parser);
+bool parse_busy(struct parser *parser);
 bool parse_mark(struct parser *parser);
 bool parse_connections(struct parser *parser);
 bool parse_timeout(struct parser *parser);

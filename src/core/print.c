@@ -206,6 +206,10 @@ static void put_defaults_and_settings(struct printer *printer, const struct rule
 		put(printer, "inspect all\n");
 	if (settings->failure_closed)
 		put(printer, "on-failure closed\n");
+	if (settings->busy_rate == 0)
+		put(printer, "busy never\n");
+	else if (settings->busy_rate != BUSY_RATE_DEFAULT)
+		text_printf(&printer->text, "busy above %u/s\n", settings->busy_rate);
 	if (settings->mark_mask != 0xf0000000)
 		text_printf(&printer->text, "mark 0x%x\n", settings->mark_mask);
 	if (settings->connections != 1000000)

@@ -225,3 +225,20 @@ bool what_matches(const struct what *what, uint8_t protocol, uint16_t port_or_ty
 	}
 	return false;
 }
+
+bool rule_is_unconditional(const struct rule *rule) {
+	return addr_list_is_any(&rule->from) && addr_list_is_any(&rule->to) && rule->from_ports.count == 0 &&
+	       rule->to_ports.count == 0 && rule->on.count == 0;
+}
+
+bool rule_opens_to_all(const struct rule *rule) {
+	return rule->action == ACTION_ALLOW && !rule->log && !rule->strict && rule_is_unconditional(rule);
+}
+
+bool rule_counts_admissions(const struct rule *rule) {
+	return rule->action == ACTION_ALLOW && !rule->essential;
+}
+
+bool settings_allow_busy(const struct settings *settings) {
+	return settings->busy_rate > 0 && !settings->inspect_all && !settings->failure_closed;
+}

@@ -81,13 +81,16 @@ static uint32_t index_take(struct text_index *index, const char *text) {
 	return NOBODY;
 }
 
-static void carry_one(struct rule_counters *to, const struct rule_counters *from, uint64_t kernel_packets) {
-	atomic_store_explicit(&to->packets,
-			      atomic_load_explicit(&from->packets, memory_order_relaxed) + kernel_packets,
+static void carry(_Atomic uint64_t *to, const _Atomic uint64_t *from, uint64_t more) {
+	atomic_store_explicit(to, atomic_load_explicit(from, memory_order_relaxed) + more,
 			      memory_order_relaxed);
-	atomic_store_explicit(&to->connections,
-			      atomic_load_explicit(&from->connections, memory_order_relaxed),
-			      memory_order_relaxed);
+}
+
+/* What the kernel counted for a rule that allows is connections that it admitted by itself. */
+static void carry_one(struct rule_counters *to, const struct rule_counters *from, uint64_t kernel_packets,
+		      bool admits) {
+	carry(&to->packets, &from->packets, kernel_packets);
+	carry(&to->connections, &from->connections, admits ? kernel_packets : 0);
 	atomic_store_explicit(&to->last_hit, atomic_load_explicit(&from->last_hit, memory_order_relaxed),
 			      memory_order_relaxed);
 }
@@ -116,10 +119,11 @@ bool policy_carry_counters(struct policy_version *to, const struct policy_versio
 	for (size_t i = 0; found && i < count; i++) {
 		if (heirs[i] != NOBODY)
 			carry_one(&to->counters[i], &from->counters[heirs[i]],
-				  kernel_packets ? kernel_packets[heirs[i]] : 0);
+				  kernel_packets ? kernel_packets[heirs[i]] : 0,
+				  rule_counts_admissions(&to->ruleset->rules[i]));
 	}
 	for (size_t i = 0; found && i < 2; i++)
-		carry_one(&to->counters[count + i], &from->counters[old_count + i], 0);
+		carry_one(&to->counters[count + i], &from->counters[old_count + i], 0, false);
 	index_free(&index);
 	free(heirs);
 	return found;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sallyport/daemon/answer.h"
+#include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/client.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/copier.h"
@@ -103,6 +104,7 @@ void command_list(struct client *client, const json_t *request) {
 		client_error(client, err.text);
 		return;
 	}
+	busy_watch_catch_up(client_daemon(client));
 	copier_catch_up(client_daemon(client)->copier);
 	client_send_piecemeal(client, &answer, listing);
 }
@@ -135,6 +137,7 @@ void command_kill(struct client *client, const json_t *request) {
 		client_error(client, "kill which connections? Name a protocol, address, port, ..., or `all`");
 		return;
 	}
+	busy_watch_catch_up(daemon);
 	count = daemon_cut(daemon, survives, &killing);
 	log_write(&daemon->log, LOG_KILLED, NULL, "%zu connections killed, as user %u asked", count,
 		  (unsigned)client_peer(client)->uid);

@@ -31,6 +31,8 @@ static json_t *rule_line(const struct rule_listing *listing, size_t index, uint3
 	uint64_t connections = atomic_load_explicit(&counters->connections, memory_order_relaxed);
 	uint32_t last_hit = atomic_load_explicit(&counters->last_hit, memory_order_relaxed);
 
+	if (rule && rule_counts_admissions(rule))
+		connections += listing->kernel_packets[index];
 	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}", "rule", answer_place(rule ? &rule->place : NULL),
 			 "text", rule ? answer_rule(rule) : answer_default(ruleset, direction), "essential",
 			 rule && rule->essential, "packets",

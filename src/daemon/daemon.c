@@ -98,7 +98,7 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
  * that an earlier daemon has left in the kernel. */
 static void take_up_connections(struct daemon *daemon) {
 	daemon_restore_connections(daemon);
-	daemon_reconcile(daemon);
+	daemon_report_unseen(daemon);
 }
 
 static bool make_table(struct daemon *daemon, struct error *err) {
@@ -159,7 +159,7 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	if (!daemon->installed)
 		return false;
 	/* Once more, for what was opened in between. */
-	daemon_reconcile(daemon);
+	daemon_report_unseen(daemon);
 	return true;
 }
 

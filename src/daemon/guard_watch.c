@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/lease_watch.h"
 
@@ -32,7 +33,7 @@ static void compare(struct guard_watch *watch, struct daemon *daemon, uint64_t n
 	log_write(&daemon->log, LOG_GUARD, NULL,
 		  "the guard judged %" PRIu64 " packets by the static rules: daemon too slow or queue full",
 		  judged);
-	daemon_reconcile(daemon);
+	daemon_report_unseen(daemon);
 }
 
 static void read_counters(struct guard_watch *watch, struct daemon *daemon) {
@@ -45,6 +46,7 @@ static void read_counters(struct guard_watch *watch, struct daemon *daemon) {
 		return;
 	if (kernel_counts_read(daemon->install, daemon_policy(daemon)->ruleset->count, &counts, &err)) {
 		compare(watch, daemon, kernel_counts_guard(&counts));
+		busy_watch_see(daemon, kernel_counts_packets(&counts, BUSY_COUNTER));
 		kernel_counts_free(&counts);
 		watch->unreadable = false;
 	} else if (!watch->unreadable) {

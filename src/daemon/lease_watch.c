@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "sallyport/daemon/adopt.h"
+#include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/enter.h"
@@ -18,6 +19,8 @@ enum {
 	EVERY_US = 10 * 1000 * 1000,
 	/* A dump starts its walk anew for every 32 KiB of answer, so that many leases take their time. */
 	READ_SHARE = 200,
+	/* What the kernel has admitted meanwhile must be known before its leases run out. */
+	BUSY_READ_SHARE = 40,
 	/* Ports from here on are for clients (net.ipv4.ip_local_port_range). */
 	EPHEMERAL = 32768,
 };
@@ -99,7 +102,10 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 /* One that is running out after a FIN may be older than the table's memory of it; so may one that is about to
  * run out anyway, but for the host's own connections the socket tells. */
 static bool may_have_ended(const struct comparison *comparison, const struct lease *lease) {
-	return lease->key.protocol == PROTOCOL_TCP && lease->left <= LEASE_CLOSING_SECONDS &&
+	if (lease->key.protocol != PROTOCOL_TCP || lease->left > LEASE_CLOSING_SECONDS)
+		return false;
+	/* A busy host has too many of these to ask for each, and its sockets were read just now. */
+	return busy_watch_is_behind(comparison->daemon) ||
 	       find_socket(comparison->daemon, &lease->key) != SOCKET_OPEN;
 }
 
@@ -202,30 +208,47 @@ void daemon_reconcile(struct daemon *daemon) {
 	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
 	daemon->lease_watch.last = figures;
 	daemon->lease_watch.next = clock_microseconds() + EVERY_US;
-	if (figures.adopted + figures.revoked + figures.ended > 0)
-		log_write(&daemon->log, LOG_GUARD, NULL,
-			  "connections opened unseen: %" PRIu64 " taken up, %" PRIu64
-			  " not allowed; moved on unseen: %" PRIu64,
-			  figures.adopted, figures.revoked, figures.ended);
 	if (daemon->loop)
 		loop_follow_sockets(daemon->loop);
 }
 
-void lease_watch_tick(struct daemon *daemon) {
-	uint64_t start = clock_microseconds(), taken;
-	struct lease_watch *watch = &daemon->lease_watch;
+void daemon_report_unseen(struct daemon *daemon) {
+	const struct lease_figures *figures = &daemon->lease_watch.last;
+
+	daemon_reconcile(daemon);
+	if (figures->adopted + figures->revoked + figures->ended > 0)
+		log_write(&daemon->log, LOG_GUARD, NULL,
+			  "connections opened unseen: %" PRIu64 " taken up, %" PRIu64
+			  " not allowed; moved on unseen: %" PRIu64,
+			  figures->adopted, figures->revoked, figures->ended);
+}
+
+static bool look(struct daemon *daemon, struct error *err) {
 	struct lease_figures figures;
+
+	if (busy_watch_is_behind(daemon)) {
+		daemon_reconcile(daemon);
+		return true;
+	}
+	if (!leases_compare(daemon, &figures, err))
+		return false;
+	daemon->lease_watch.last = figures;
+	return true;
+}
+
+void lease_watch_tick(struct daemon *daemon) {
+	uint64_t start = clock_microseconds(), pause;
+	uint64_t share = busy_watch_is_behind(daemon) ? BUSY_READ_SHARE : READ_SHARE;
+	struct lease_watch *watch = &daemon->lease_watch;
 	struct error err;
+	bool read;
 
 	if (start < watch->next)
 		return;
-	if (leases_compare(daemon, &figures, &err)) {
-		watch->last = figures;
-		watch->unreadable = false;
-	} else if (!watch->unreadable) {
+	read = look(daemon, &err);
+	if (!read && !watch->unreadable)
 		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's leases: %s", err.text);
-		watch->unreadable = true;
-	}
-	taken = clock_microseconds() - start;
-	watch->next = start + (taken * READ_SHARE > EVERY_US ? taken * READ_SHARE : EVERY_US);
+	watch->unreadable = !read;
+	pause = (clock_microseconds() - start) * share;
+	watch->next = start + (pause > EVERY_US ? pause : EVERY_US);
 }

@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/cut.h"
 
 /* Feeds the watchdog too: the main thread is busy for as long as the rules take. */
@@ -110,6 +111,8 @@ void daemon_reload(struct daemon *daemon, struct reload_report *report) {
 	*report = (struct reload_report){0};
 	notify_reloading();
 	ruleset = rules_load(daemon->options->rules_file, running, &report->diagnostics, &report->error);
+	if (ruleset)
+		busy_watch_catch_up(daemon);
 	report->ok = ruleset && change_rules(daemon, ruleset, report);
 	ruleset = daemon_policy(daemon)->ruleset;
 	report->rules = ruleset_written_rules(ruleset);

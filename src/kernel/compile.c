@@ -48,12 +48,14 @@ static const struct base_chain queue_chains[] = {
 };
 
 static const char *const lasting_chains[] = {
-    "in_new",    "in_leased",   "in_half4",  "in_half6",   "in_icmpv6",  "in_grant",  "in_guard",
-    "out_new",   "out_leased",  "out_half4", "out_half6",  "out_icmpv6", "out_grant", "out_guard",
-    "learn_new", "learn_guard", CHAIN_ASK,   CHAIN_REJECT, "reassemble"};
+    "in_syn",    "in_new",      "in_leased",  "in_half4",   "in_half6",  "in_icmpv6",  "in_grant",
+    "in_guard",  CHAIN_OPEN,    "in_admit",   "in_unseen",  "out_syn",   "out_new",    "out_leased",
+    "out_half4", "out_half6",   "out_icmpv6", "out_grant",  "out_guard", "out_unseen", "learn_syn",
+    "learn_new", "learn_guard", CHAIN_ASK,    CHAIN_REJECT, "reassemble"};
 
-static const char *const lasting_counters[] = {"forwarded",     "bogus_flags",    "guard_in_pass",
-					       "guard_in_drop", "guard_out_pass", "guard_out_drop"};
+static const char *const lasting_counters[] = {"forwarded",     "bogus_flags",   BUSY_COUNTER,
+					       "guard_in_pass", "guard_in_drop", "guard_out_pass",
+					       "guard_out_drop"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -128,7 +130,9 @@ static void put_named_sets(struct compiler *compiler) {
 
 bool compile_is_lasting_set(const char *name) {
 	static const char *const lasting[] = {KIND_SET,      LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_SET_IPV4,
-					      HALF_SET_IPV6, "ports_in",     "ports_out"};
+					      HALF_SET_IPV6, BUSY_SET,       UNSEEN_SET,     CUT_SET_IPV4,
+					      CUT_SET_IPV6,  OPEN_SET,       ADMITTED_SET,   "ports_in",
+					      "ports_out"};
 
 	for (size_t i = 0; i < COUNT(lasting); i++)
 		if (strcmp(lasting[i], name) == 0)
@@ -145,6 +149,7 @@ static void put_lasting(struct compiler *compiler) {
 		return;
 	put_kind_set(compiler->batch, next_set_id(compiler));
 	put_lease_sets(compiler);
+	put_busy_sets(compiler);
 }
 
 static void put_our_table(struct batch *batch, enum dispatch dispatch) {
@@ -212,10 +217,12 @@ static void put_everything(struct compiler *compiler) {
 	put_named_sets(compiler);
 	put_ports(compiler, DIRECTION_IN, compiler->old != NULL);
 	put_ports(compiler, DIRECTION_OUT, compiler->old != NULL);
+	put_open_ports(compiler, compiler->old != NULL);
 	put_reassembly(compiler);
 	put_dispatch(compiler);
 	put_fast_path(compiler, DIRECTION_IN);
 	put_fast_path(compiler, DIRECTION_OUT);
+	put_busy_chains(compiler);
 	put_queues(compiler);
 	put_verdicts(compiler);
 	put_guard(compiler);

@@ -22,6 +22,8 @@ struct inventory {
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
+	/* The same, of ports that the kernel may admit to by itself: see busy.c. */
+	uint32_t *open_owners;
 };
 enum { PORTS = 65536 };
 #define OWNER_DEFAULT UINT32_MAX
@@ -100,6 +102,16 @@ void set_name(const struct set *set, enum family family, char name[80]);
 /* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
 void put_ports(struct compiler *compiler, enum direction direction, bool standing);
 const char *port_map_name(enum direction direction);
+/* The sets of those ports that are open to all. */
+void put_open_ports(struct compiler *compiler, bool standing);
+
+/* busy.c: what the kernel admits while it is busy. */
+void put_busy_sets(struct compiler *compiler);
+void put_busy_chains(struct compiler *compiler);
+/* Behind the look-ups of leases: segments of connections that were opened unseen go on. */
+void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
+/* Their FINs and RSTs, in the chain of leases: no copy. */
+void put_uncopied(struct compiler *compiler, const char *chain, enum direction direction);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);
@@ -116,6 +128,8 @@ void put_lease_lookups(struct compiler *compiler, const char *chain, enum direct
 void put_half_lookups(struct compiler *compiler, const char *chain, enum direction direction);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
+/* An ACK is accepted, and its connection gets a lease. */
+void put_renewals(struct compiler *compiler, const char *chain, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
 
@@ -125,5 +139,6 @@ void put_guard(struct compiler *compiler);
 
 #define CHAIN_ASK    "ask"
 #define CHAIN_REJECT "reject"
+#define CHAIN_OPEN   "in_open"
 
 #endif

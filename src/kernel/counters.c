@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Two kinds of dump: the table's counter objects, and the elements of the two port maps,
- * whose owners the inventory knows by their first port.
+ * Two kinds of dump: the table's counter objects, and the elements of the port maps and of
+ * the set of open ports, whose owners the inventory knows by their first port.
  */
 #include "counters.h"
 
@@ -108,9 +108,9 @@ static void list_rules(struct listing *listing, const struct tally *rules, uint3
 	}
 }
 
-static bool read_ports(struct mnl_socket *socket, const struct inventory *inventory, enum direction direction,
+static bool read_ports(struct mnl_socket *socket, const char *set, const uint32_t *owners,
 		       struct tally *defaults, struct listing *listing, struct error *err) {
-	struct element_walk walk = {.owners = inventory->port_owners[direction]};
+	struct element_walk walk = {.owners = owners};
 	uint32_t count = walk.owners && listing->items ? rules_owning(walk.owners) : 0;
 	bool done;
 
@@ -119,7 +119,7 @@ static bool read_ports(struct mnl_socket *socket, const struct inventory *invent
 	walk.rules = count > 0 ? calloc(count, sizeof(*walk.rules)) : NULL;
 	if (count > 0 && !walk.rules)
 		return error_set(err, "out of memory for the kernel's counters");
-	done = read_elements(socket, port_map_name(direction), tally_element, &walk, err);
+	done = read_elements(socket, set, tally_element, &walk, err);
 	if (done) {
 		defaults->packets += walk.defaults.packets;
 		defaults->bytes += walk.defaults.bytes;
@@ -134,8 +134,11 @@ int counters_read(struct mnl_socket *socket, const struct inventory *inventory, 
 	static const char *const names[2] = {"default_in", "default_out"};
 	struct listing listing = {counters, 0, counters ? max : 0};
 
-	if (!read_ports(socket, inventory, DIRECTION_IN, &defaults[DIRECTION_IN], &listing, err) ||
-	    !read_ports(socket, inventory, DIRECTION_OUT, &defaults[DIRECTION_OUT], &listing, err))
+	for (size_t i = 0; i < 2; i++)
+		if (!read_ports(socket, port_map_name((enum direction)i), inventory->port_owners[i],
+				&defaults[i], &listing, err))
+			return -1;
+	if (!read_ports(socket, ADMITTED_SET, inventory->open_owners, &defaults[DIRECTION_IN], &listing, err))
 		return -1;
 	if (counters && !read_objects(socket, &listing, err))
 		return -1;

@@ -108,7 +108,16 @@ void put_bogus_flags(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-/* A pure SYN opens a connection, can be settled by port, and never rides on a lease. */
+/* A segment with SYN opens a connection, or answers such a one; it never rides on a lease. */
+static void put_syn(struct compiler *compiler, const char *chain, const char *chain_syn) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_has(rule, TCP_SYN);
+	finish_goto(compiler, rule, chain_syn);
+}
+
+/* A pure one can be settled by port. */
 static void put_new(struct compiler *compiler, const char *chain, const char *chain_new) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
@@ -138,16 +147,23 @@ static void put_forwarded(struct compiler *compiler, const char *chain) {
 
 static void put_in(struct compiler *compiler) {
 	put_loopback(compiler, "in_dispatch", DIRECTION_IN);
-	put_new(compiler, "in_dispatch", "in_new");
+	put_syn(compiler, "in_dispatch", "in_syn");
 	put_lease_lookups(compiler, "in_dispatch", DIRECTION_IN);
 	put_mark_cleaning(compiler, "in_dispatch");
 	put_half_lookups(compiler, "in_dispatch", DIRECTION_IN);
+	put_unseen(compiler, "in_dispatch", DIRECTION_IN);
 	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
 	put_forwarded(compiler, "in_dispatch");
 	put_bogus_flags(compiler, "in_dispatch");
 	start_goto(compiler, "in_dispatch", CHAIN_ASK);
 
-	put_mark_cleaning(compiler, "in_new");
+	put_mark_cleaning(compiler, "in_syn");
+	put_new(compiler, "in_syn", "in_new");
+	put_half_lookups(compiler, "in_syn", DIRECTION_IN);
+	put_forwarded(compiler, "in_syn");
+	put_bogus_flags(compiler, "in_syn");
+	start_goto(compiler, "in_syn", CHAIN_ASK);
+
 	put_forwarded(compiler, "in_new");
 	put_port_lookup(compiler, "in_new", DIRECTION_IN);
 }
@@ -164,15 +180,22 @@ static void put_to_loopback(struct compiler *compiler) {
 
 static void put_out(struct compiler *compiler) {
 	put_to_loopback(compiler);
-	put_new(compiler, "out_dispatch", "out_new");
+	put_syn(compiler, "out_dispatch", "out_syn");
 	put_lease_lookups(compiler, "out_dispatch", DIRECTION_OUT);
 	put_mark_cleaning(compiler, "out_dispatch");
 	put_half_lookups(compiler, "out_dispatch", DIRECTION_OUT);
+	put_unseen(compiler, "out_dispatch", DIRECTION_OUT);
 	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_dispatch");
 	start_goto(compiler, "out_dispatch", CHAIN_ASK);
 
-	put_mark_cleaning(compiler, "out_new");
+	put_mark_cleaning(compiler, "out_syn");
+	put_new(compiler, "out_syn", "out_new");
+	put_half_lookups(compiler, "out_syn", DIRECTION_OUT);
+	put_unseen(compiler, "out_syn", DIRECTION_OUT);
+	put_bogus_flags(compiler, "out_syn");
+	start_goto(compiler, "out_syn", CHAIN_ASK);
+
 	put_port_lookup(compiler, "out_new", DIRECTION_OUT);
 }
 
@@ -204,10 +227,16 @@ static void put_learn(struct compiler *compiler) {
 	struct nftnl_rule *rule;
 
 	put_nothing_to_learn(compiler);
+	put_syn(compiler, "learn_dispatch", "learn_syn");
 	put_lease_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
-	put_new(compiler, "learn_dispatch", "learn_new");
 	put_half_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
+	put_unseen(compiler, "learn_dispatch", DIRECTION_OUT);
 	start_goto(compiler, "learn_dispatch", "learn_new");
+
+	put_new(compiler, "learn_syn", "learn_new");
+	put_half_lookups(compiler, "learn_syn", DIRECTION_OUT);
+	put_unseen(compiler, "learn_syn", DIRECTION_OUT);
+	start_goto(compiler, "learn_syn", "learn_new");
 
 	rule = rule_start(NFPROTO_INET, "learn_new");
 	expr_fib_type(rule, END_SOURCE, false, RTN_LOCAL);

@@ -277,22 +277,41 @@ void expr_tuple_in(struct nftnl_rule *rule, enum family family, enum end local, 
 	lookup(rule, set, 0, true);
 }
 
-void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
-		       const char *set, uint32_t timeout_ms) {
+static void change_set(struct nftnl_rule *rule, enum set_change change, const char *set,
+		       uint32_t timeout_ms) {
 	static const uint32_t operations[] = {
 	    [SET_ADD] = NFT_DYNSET_OP_ADD,
 	    [SET_UPDATE] = NFT_DYNSET_OP_UPDATE,
 	    [SET_DELETE] = NFT_DYNSET_OP_DELETE,
 	};
-	struct nftnl_expr *expr;
+	struct nftnl_expr *expr = append(rule, "dynset");
 
-	load_tuple(rule, family, local);
-	expr = append(rule, "dynset");
 	nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, operations[change]);
 	if (timeout_ms)
 		nftnl_expr_set_u64(expr, NFTNL_EXPR_DYNSET_TIMEOUT, timeout_ms);
+}
+
+void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
+		       const char *set, uint32_t timeout_ms) {
+	load_tuple(rule, family, local);
+	change_set(rule, change, set, timeout_ms);
+}
+
+void expr_port_change(struct nftnl_rule *rule, enum end end, enum set_change change, const char *set) {
+	load_port(rule, end);
+	change_set(rule, change, set, 0);
+}
+
+void expr_rate_over(struct nftnl_rule *rule, uint32_t rate, uint32_t burst) {
+	struct nftnl_expr *expr = append(rule, "limit");
+
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, rate);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1); /* second */
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
 }
 
 void expr_copy(struct nftnl_rule *rule, uint16_t group, uint32_t length, uint16_t gather) {
@@ -360,10 +379,6 @@ void expr_goto(struct nftnl_rule *rule, const char *chain) {
 
 void expr_jump(struct nftnl_rule *rule, const char *chain) {
 	go(rule, NFT_JUMP, chain);
-}
-
-void expr_return(struct nftnl_rule *rule) {
-	expr_verdict(rule, NFT_RETURN);
 }
 
 void expr_tproxy(struct nftnl_rule *rule) {

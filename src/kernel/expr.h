@@ -60,6 +60,10 @@ void expr_tuple_in(struct nftnl_rule *rule, enum family family, enum end local, 
 enum set_change { SET_ADD, SET_UPDATE, SET_DELETE };
 void expr_tuple_change(struct nftnl_rule *rule, enum family family, enum end local, enum set_change change,
 		       const char *set, uint32_t timeout_ms);
+/* add|update @set { th sport|dport }; the protocol was checked before. A full set ends the rule. */
+void expr_port_change(struct nftnl_rule *rule, enum end end, enum set_change change, const char *set);
+/* limit rate over RATE/second burst BURST packets; one bucket for all packets */
+void expr_rate_over(struct nftnl_rule *rule, uint32_t rate, uint32_t burst);
 /* log group GROUP snaplen LENGTH queue-threshold GATHER: a copy of the first LENGTH bytes, sent on when
  * GATHER have come together. */
 void expr_copy(struct nftnl_rule *rule, uint16_t group, uint32_t length, uint16_t gather);
@@ -75,7 +79,6 @@ void expr_counter(struct nftnl_rule *rule, const char *name);
 void expr_verdict(struct nftnl_rule *rule, int verdict);
 void expr_goto(struct nftnl_rule *rule, const char *chain);
 void expr_jump(struct nftnl_rule *rule, const char *chain);
-void expr_return(struct nftnl_rule *rule);
 /* tproxy to :1 */
 void expr_tproxy(struct nftnl_rule *rule);
 void expr_reject_tcp_reset(struct nftnl_rule *rule);

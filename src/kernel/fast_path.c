@@ -113,7 +113,7 @@ void put_lease_lookups(struct compiler *compiler, const char *chain, enum direct
 
 		expr_family(rule, families[i]);
 		expr_tuple_in(rule, families[i], lane->local, lease_set(families[i]));
-		expr_jump(rule, lane->leased);
+		expr_goto(rule, lane->leased);
 		rule_finish(compiler, rule);
 	}
 }
@@ -145,9 +145,8 @@ static struct nftnl_rule *start_kind(const char *chain, uint8_t kind) {
 	return rule;
 }
 
-/* A SYN never rides on a lease; a SYN/ACK here means that the handshake's ACK was lost. Both go back to the
- * dispatch. */
-static void put_leased(struct compiler *compiler, const struct lane *lane) {
+static void put_leased(struct compiler *compiler, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, lane->leased);
 
 	expr_protocol(rule, PROTOCOL_TCP);
@@ -159,11 +158,6 @@ static void put_leased(struct compiler *compiler, const struct lane *lane) {
 	finish_accept(compiler, rule);
 
 	put_bogus_flags(compiler, lane->leased);
-	rule = rule_start(NFPROTO_INET, lane->leased);
-	expr_tcp_has(rule, TCP_SYN);
-	expr_return(rule);
-	rule_finish(compiler, rule);
-
 	/* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is
 	 * only shortened, and what goes on after it asks the daemon. */
 	for (size_t i = 0; i < 2; i++) {
@@ -173,6 +167,7 @@ static void put_leased(struct compiler *compiler, const struct lane *lane) {
 				  closing_lease_ms(compiler));
 		rule_finish(compiler, rule);
 	}
+	put_uncopied(compiler, lane->leased, direction);
 	rule = rule_start(NFPROTO_INET, lane->leased);
 	copy(compiler, rule);
 	finish_accept(compiler, rule);
@@ -206,6 +201,22 @@ static void put_half(struct compiler *compiler, const struct lane *lane, enum fa
 
 /* ---- how they come about ---- */
 
+/* An ACK of a connection that stands brings it a lease. */
+static void put_renewal(struct compiler *compiler, const char *chain, enum end local, enum family family) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_family(rule, family);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_kind(rule, true, TCP_ACK);
+	expr_tuple_change(rule, family, local, SET_ADD, lease_set(family), lease_ms(compiler));
+	finish_accept(compiler, rule);
+}
+
+void put_renewals(struct compiler *compiler, const char *chain, enum direction direction) {
+	for (size_t i = 0; i < 2; i++)
+		put_renewal(compiler, chain, lanes[direction].local, families[i]);
+}
+
 static void put_grant_of(struct compiler *compiler, const struct lane *lane, enum family family) {
 	struct nftnl_rule *rule;
 
@@ -218,12 +229,7 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, enu
 	expr_tuple_change(rule, family, lane->local, SET_ADD, half_set(family), HALF_MS);
 	finish_accept(compiler, rule);
 
-	rule = rule_start(NFPROTO_INET, lane->grant);
-	expr_family(rule, family);
-	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_kind(rule, true, TCP_ACK);
-	expr_tuple_change(rule, family, lane->local, SET_ADD, lease_set(family), lease_ms(compiler));
-	finish_accept(compiler, rule);
+	put_renewal(compiler, lane->grant, lane->local, family);
 
 	rule = rule_start(NFPROTO_INET, lane->grant);
 	expr_family(rule, family);
@@ -242,7 +248,7 @@ static void put_grant(struct compiler *compiler, const struct lane *lane) {
 void put_fast_path(struct compiler *compiler, enum direction direction) {
 	const struct lane *lane = &lanes[direction];
 
-	put_leased(compiler, lane);
+	put_leased(compiler, direction);
 	for (size_t i = 0; i < 2; i++)
 		put_half(compiler, lane, families[i]);
 	put_grant(compiler, lane);

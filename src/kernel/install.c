@@ -179,6 +179,7 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 		return true;
 	batch_begin(&batch);
 	put_revocation(&batch, revoked, install->can_destroy);
+	put_cuts(&batch, revoked, install->inventory.open_owners);
 	return send_and_free(install, &batch, &code, err);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
+#include "compile.h"
 #include "sets.h"
 
 enum {
@@ -61,16 +62,20 @@ static bool key_of_tuple(const uint8_t *tuple, size_t size, struct key *key) {
 
 /* ---- revoking ---- */
 
-static void put_elements(struct batch *batch, uint16_t type, const struct revocation *revoked,
-			 enum family family) {
-	const char *set = family == FAMILY_IPV4 ? LEASE_SET_IPV4 : LEASE_SET_IPV6;
+/* `open_owners`: NULL, or only connections to ports that somebody owns there. */
+static void put_keys(struct batch *batch, const char *set, uint16_t type, const struct revocation *revoked,
+		     enum family family, const uint32_t *open_owners) {
 	struct elements elements = {.batch = batch, .set = set, .type = type};
 	uint8_t tuple[TUPLE_IPV6];
 
 	for (size_t i = 0; i < revoked->count; i++) {
-		if (addr_family(&revoked->keys[i].local) != family)
+		const struct key *key = &revoked->keys[i];
+
+		if (addr_family(&key->local) != family ||
+		    (open_owners &&
+		     (key->protocol != PROTOCOL_TCP || open_owners[key->local_port] == OWNER_ASK)))
 			continue;
-		put_element(&elements, tuple, tuple_of(&revoked->keys[i], tuple), 0);
+		put_element(&elements, tuple, tuple_of(key, tuple), 0);
 	}
 	elements_finish(&elements);
 }
@@ -79,12 +84,14 @@ static void put_elements(struct batch *batch, uint16_t type, const struct revoca
  * "if it is there", each is added first. */
 static void put_lease_removal(struct batch *batch, const struct revocation *revoked, enum family family,
 			      bool destroy) {
+	const char *set = family == FAMILY_IPV4 ? LEASE_SET_IPV4 : LEASE_SET_IPV6;
+
 	if (destroy) {
-		put_elements(batch, DESTROY_ELEMENTS, revoked, family);
+		put_keys(batch, set, DESTROY_ELEMENTS, revoked, family, NULL);
 		return;
 	}
-	put_elements(batch, NFT_MSG_NEWSETELEM, revoked, family);
-	put_elements(batch, NFT_MSG_DELSETELEM, revoked, family);
+	put_keys(batch, set, NFT_MSG_NEWSETELEM, revoked, family, NULL);
+	put_keys(batch, set, NFT_MSG_DELSETELEM, revoked, family, NULL);
 }
 
 void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy) {
@@ -94,6 +101,13 @@ void put_revocation(struct batch *batch, const struct revocation *revoked, bool 
 	put_set_flush(batch, HALF_SET_IPV6);
 	put_lease_removal(batch, revoked, FAMILY_IPV4, destroy);
 	put_lease_removal(batch, revoked, FAMILY_IPV6, destroy);
+}
+
+void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners) {
+	if (!open_owners)
+		return;
+	put_keys(batch, CUT_SET_IPV4, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV4, open_owners);
+	put_keys(batch, CUT_SET_IPV6, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV6, open_owners);
 }
 
 /* ---- reading ---- */

@@ -13,6 +13,10 @@
  * again. */
 void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy);
 
+/* Appends what keeps the kernel from admitting these connections by itself (busy.c); `open_owners` of the
+ * inventory, NULL: nobody knows, nothing is done. */
+void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners);
+
 /* Calls `see` for every lease, both families. */
 bool leases_read(struct mnl_socket *socket, void (*see)(const struct lease *, void *), void *context,
 		 struct error *err);

@@ -50,7 +50,7 @@ static const struct addr_range *first_of_family(const struct addr_range *ranges,
 }
 
 void set_name(const struct set *set, enum family family, char name[80]) {
-	snprintf(name, 80, "%.70s%d", set->name, family);
+	snprintf(name, 80, "%.70s_%d", set->name, family);
 }
 
 static void put_ports_of(struct compiler *compiler, struct nftnl_rule *rule, enum end end,

@@ -42,6 +42,7 @@ void inventory_free(struct inventory *inventory) {
 	names_free(&inventory->counters);
 	free(inventory->port_owners[0]);
 	free(inventory->port_owners[1]);
+	free(inventory->open_owners);
 	*inventory = (struct inventory){0};
 }
 

@@ -2,8 +2,8 @@
  *
  * Which new TCP connections the kernel settles alone: for each port the first rule
  * that can match it. Is that one unconditional and refuses, the port's element in the map refuses too, and
- * counts for it; does nobody speak of the port, the default decides; everything else asks
- * the daemon. One lookup, however long the file is.
+ * counts for it; allows it, the port is open to all; does nobody speak of the port, the default decides;
+ * everything else asks the daemon. One lookup, however long the file is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,14 +44,9 @@ static void paint(struct painting *painting, struct port_range range, uint32_t o
 	}
 }
 
-static bool is_unconditional(const struct rule *rule) {
-	return addr_list_is_any(&rule->from) && addr_list_is_any(&rule->to) && rule->from_ports.count == 0 &&
-	       rule->to_ports.count == 0 && rule->on.count == 0;
-}
-
 /* A logged refusal goes through the daemon, which writes the log. */
 static bool kernel_settles(const struct rule *rule) {
-	return rule->action != ACTION_ALLOW && !rule->log && is_unconditional(rule);
+	return rule->action != ACTION_ALLOW && !rule->log && rule_is_unconditional(rule);
 }
 
 static void paint_rule(struct painting *painting, const struct rule *rule, uint32_t owner) {
@@ -74,26 +69,41 @@ static void paint_rules(struct painting *painting, const struct ruleset *ruleset
 
 		/* An essential on an interface of its own was settled before this map is asked. */
 		if (rule->direction == direction && !rule->essential)
-			paint_rule(painting, rule, kernel_settles(rule) ? i : ASK);
+			paint_rule(painting, rule, kernel_settles(rule) || rule_opens_to_all(rule) ? i : ASK);
+	}
+}
+
+static enum action action_of(const struct ruleset *ruleset, enum direction direction, uint32_t owner) {
+	return owner == NOBODY ? ruleset->defaults[direction] : ruleset->rules[owner].action;
+}
+
+static enum settlement settlement_of(const struct ruleset *ruleset, enum direction direction,
+				     uint32_t owner) {
+	if (owner == ASK)
+		return SETTLE_ASK;
+	switch (action_of(ruleset, direction, owner)) {
+	case ACTION_DROP:
+		return SETTLE_DROP;
+	case ACTION_REJECT:
+		return SETTLE_REJECT;
+	default:
+		return direction == DIRECTION_IN && settings_allow_busy(&ruleset->settings) ? SETTLE_OPEN
+											    : SETTLE_ASK;
 	}
 }
 
 static struct port_target target_of(const struct compiler *compiler, enum direction direction,
 				    uint32_t owner) {
-	static const char *const comments[2][3] = {{NULL, "default in drop", "default in reject"},
-						   {NULL, "default out drop", "default out reject"}};
-	static const enum settlement of_action[] = {
-	    [ACTION_ALLOW] = SETTLE_ASK, [ACTION_DROP] = SETTLE_DROP, [ACTION_REJECT] = SETTLE_REJECT};
+	static const char *const comments[2][SETTLE_OPEN + 1] = {
+	    {NULL, "default in drop", "default in reject", "default in allow"},
+	    {NULL, "default out drop", "default out reject", NULL}};
 	const struct ruleset *ruleset = compiler->ruleset;
-	struct port_target target = {.settlement = SETTLE_ASK};
+	struct port_target target = {.owner = owner, .settlement = settlement_of(ruleset, direction, owner)};
 
-	if (owner == NOBODY) {
-		target.settlement = of_action[ruleset->defaults[direction]];
+	if (owner == NOBODY)
 		target.comment = comments[direction][target.settlement];
-	} else if (owner != ASK) {
-		target.settlement = of_action[ruleset->rules[owner].action];
+	else if (target.settlement != SETTLE_ASK)
 		target.place = &ruleset->rules[owner].place;
-	}
 	return target;
 }
 
@@ -112,25 +122,76 @@ static size_t collect_targets(const struct compiler *compiler, enum direction di
 	return count;
 }
 
-void put_ports(struct compiler *compiler, enum direction direction, bool standing) {
-	const char *map = port_map_name(direction);
-	struct painting *painting = malloc(sizeof(*painting));
-	struct port_target *targets = malloc(PORTS * sizeof(*targets));
-	uint32_t *owners = malloc(PORTS * sizeof(*owners));
+static void *allocate(size_t size) {
+	void *memory = malloc(size);
 
-	if (!painting || !targets || !owners)
+	if (!memory)
 		abort();
-	paint_rules(painting, compiler->ruleset, direction);
-	memcpy(owners, painting->owner, sizeof(painting->owner));
+	return memory;
+}
+
+/* By port, whom an element of these targets counts for. */
+static uint32_t *owners_of(const struct port_target *targets, size_t count) {
+	uint32_t *owners = allocate(PORTS * sizeof(*owners));
+
+	for (uint32_t port = 0; port < PORTS; port++)
+		owners[port] = ASK;
+	for (size_t i = 0; i < count; i++)
+		for (uint32_t port = targets[i].ports.lo; port <= targets[i].ports.hi; port++)
+			owners[port] = targets[i].owner;
+	return owners;
+}
+
+/* Those of one kind, in place of them all. */
+static size_t keep(struct port_target *targets, size_t count, bool open) {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (targets[i].settlement != SETTLE_ASK && (targets[i].settlement == SETTLE_OPEN) == open)
+			targets[kept++] = targets[i];
+	return kept;
+}
+
+/* A set that stands is filled anew in place: while it changes, a look-up finds the old elements or the new.
+ */
+static void put_targets(struct compiler *compiler, const char *set, enum ports_kind kind, bool standing,
+			const struct port_target *targets, size_t count) {
 	if (standing)
-		put_set_flush(compiler->batch, map);
+		put_set_flush(compiler->batch, set);
 	else
-		put_port_map(compiler->batch, map, next_set_id(compiler));
-	put_port_targets(compiler->batch, map, targets,
-			 collect_targets(compiler, direction, painting, targets));
-	compiler->made->port_owners[direction] = owners;
-	free(targets);
+		put_ports_set(compiler->batch, set, next_set_id(compiler), kind);
+	put_port_targets(compiler->batch, set, kind, targets, count);
+}
+
+/* Ports with one settlement each; `targets` has room for PORTS. */
+static size_t settle_ports(const struct compiler *compiler, enum direction direction,
+			   struct port_target *targets) {
+	struct painting *painting = allocate(sizeof(*painting));
+	size_t count;
+
+	paint_rules(painting, compiler->ruleset, direction);
+	count = collect_targets(compiler, direction, painting, targets);
 	free(painting);
+	return count;
+}
+
+void put_ports(struct compiler *compiler, enum direction direction, bool standing) {
+	struct port_target *targets = allocate(PORTS * sizeof(*targets));
+	size_t count = settle_ports(compiler, direction, targets);
+
+	put_targets(compiler, port_map_name(direction), PORTS_MAP_COUNTED, standing, targets, count);
+	compiler->made->port_owners[direction] = owners_of(targets, keep(targets, count, false));
+	free(targets);
+}
+
+void put_open_ports(struct compiler *compiler, bool standing) {
+	struct port_target *targets = allocate(PORTS * sizeof(*targets));
+	size_t count = keep(targets, settle_ports(compiler, DIRECTION_IN, targets), true);
+
+	put_targets(compiler, OPEN_SET, PORTS_PLAIN, standing, targets, count);
+	put_targets(compiler, ADMITTED_SET, PORTS_COUNTED, standing, targets, count);
+	compiler->made->open_owners = owners_of(targets, count);
+	free(targets);
 }
 
 const char *port_map_name(enum direction direction) {

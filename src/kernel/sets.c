@@ -209,7 +209,18 @@ void put_set_deletion(struct batch *batch, const char *name) {
 	batch_commit(batch, message);
 }
 
+void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, uint32_t timeout_ms) {
+	struct nftnl_set *set =
+	    new_set(name, id, SET_SERVICE, sizeof(uint16_t), NFT_SET_TIMEOUT | NFT_SET_EVAL);
+
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, PORTS);
+	nftnl_set_set_u64(set, NFTNL_SET_TIMEOUT, timeout_ms);
+	put_set(batch, set);
+}
+
 static void put_settlement(struct nlmsghdr *message, enum settlement settlement) {
+	static const char *const chains[] = {
+	    [SETTLE_ASK] = CHAIN_ASK, [SETTLE_REJECT] = CHAIN_REJECT, [SETTLE_OPEN] = CHAIN_OPEN};
 	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
 	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
 
@@ -217,8 +228,7 @@ static void put_settlement(struct nlmsghdr *message, enum settlement settlement)
 		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(NF_DROP));
 	} else {
 		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN,
-				  settlement == SETTLE_ASK ? CHAIN_ASK : CHAIN_REJECT);
+		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chains[settlement]);
 	}
 	mnl_attr_nest_end(message, verdict);
 	mnl_attr_nest_end(message, data);
@@ -241,36 +251,40 @@ static void put_comment(struct nlmsghdr *message, const struct port_target *targ
 	mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, 2 + size, userdata);
 }
 
-static void put_port_target(struct elements *elements, const struct port_target *target) {
+static void put_port_target(struct elements *elements, enum ports_kind kind,
+			    const struct port_target *target) {
 	uint16_t lo = htons(target->ports.lo), behind = htons((uint16_t)(target->ports.hi + 1));
 	struct nlattr *element = element_start(elements);
 
 	put_key(elements, NFTA_SET_ELEM_KEY, &lo, sizeof(lo));
-	put_settlement(elements->message, target->settlement);
+	if (kind == PORTS_MAP_COUNTED)
+		put_settlement(elements->message, target->settlement);
 	put_comment(elements->message, target);
 	mnl_attr_nest_end(elements->message, element);
 	if (behind != 0)
 		put_element(elements, &behind, sizeof(behind), NFT_SET_ELEM_INTERVAL_END);
 }
 
-void put_port_map(struct batch *batch, const char *name, uint32_t id) {
-	struct nftnl_set *map =
-	    new_set(name, id, SET_SERVICE, sizeof(uint16_t), NFT_SET_MAP | NFT_SET_INTERVAL);
-	struct nftnl_expr *counter = nftnl_expr_alloc("counter");
+void put_ports_set(struct batch *batch, const char *name, uint32_t id, enum ports_kind kind) {
+	uint32_t flags = NFT_SET_INTERVAL | (kind == PORTS_MAP_COUNTED ? NFT_SET_MAP : 0);
+	struct nftnl_set *set = new_set(name, id, SET_SERVICE, sizeof(uint16_t), flags);
+	struct nftnl_expr *counter = kind == PORTS_PLAIN ? NULL : nftnl_expr_alloc("counter");
 
-	if (!counter)
+	if (kind != PORTS_PLAIN && !counter)
 		abort();
-	nftnl_set_add_expr(map, counter);
-	nftnl_set_set_u32(map, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
-	put_set(batch, map);
+	if (counter)
+		nftnl_set_add_expr(set, counter);
+	if (kind == PORTS_MAP_COUNTED)
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	put_set(batch, set);
 }
 
-void put_port_targets(struct batch *batch, const char *name, const struct port_target *targets,
-		      size_t count) {
+void put_port_targets(struct batch *batch, const char *name, enum ports_kind kind,
+		      const struct port_target *targets, size_t count) {
 	struct elements elements = {.batch = batch, .set = name};
 
 	for (size_t i = 0; i < count; i++)
-		put_port_target(&elements, &targets[i]);
+		put_port_target(&elements, kind, &targets[i]);
 	elements_finish(&elements);
 }
 

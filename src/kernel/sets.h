@@ -15,6 +15,13 @@
 #define LEASE_SET_IPV6 "lease6"
 #define HALF_SET_IPV4  "half4"
 #define HALF_SET_IPV6  "half6"
+/* See busy.c. */
+#define BUSY_SET     "busy"
+#define UNSEEN_SET   "unseen"
+#define OPEN_SET     "open_ports"
+#define ADMITTED_SET "admitted_ports"
+#define CUT_SET_IPV4 "cut4"
+#define CUT_SET_IPV6 "cut6"
 
 /* Types as `nft list` knows them (nftables, include/datatype.h). */
 enum set_type {
@@ -60,6 +67,9 @@ enum { TUPLE_IPV4 = 20, TUPLE_IPV6 = 44 };
 void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum family family, uint32_t size,
 		   uint32_t timeout_ms, uint32_t collect_ms);
 
+/* A set of ports, filled by packets: elements run out after `timeout_ms`. */
+void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, uint32_t timeout_ms);
+
 /* Takes all elements out; the set stays. What follows in the transaction fills it again, and a
  * look-up sees the old elements or the new, never none. */
 void put_set_flush(struct batch *batch, const char *name);
@@ -71,16 +81,24 @@ bool read_elements(struct mnl_socket *socket, const char *set,
 		   struct error *err);
 
 /* What becomes of new connections to a range of ports. */
-enum settlement { SETTLE_ASK, SETTLE_DROP, SETTLE_REJECT };
+enum settlement {
+	SETTLE_ASK,
+	SETTLE_DROP,
+	SETTLE_REJECT,
+	SETTLE_OPEN /* asks, or, while the port is busy, admits */
+};
 struct port_target {
 	struct port_range ports;
 	enum settlement settlement;
 	const struct place *place; /* for the element's comment; NULL: `comment` instead */
 	const char *comment;       /* or NULL */
+	uint32_t owner;            /* whom the element counts for; see struct inventory */
 };
-/* type inet_service : verdict, flags interval, a counter an element. */
-void put_port_map(struct batch *batch, const char *name, uint32_t id);
+/* Of inet_service, flags interval; MAP: to verdicts; COUNTED: a counter an element. */
+enum ports_kind { PORTS_MAP_COUNTED, PORTS_COUNTED, PORTS_PLAIN };
+void put_ports_set(struct batch *batch, const char *name, uint32_t id, enum ports_kind kind);
 /* Targets do not overlap. */
-void put_port_targets(struct batch *batch, const char *name, const struct port_target *targets, size_t count);
+void put_port_targets(struct batch *batch, const char *name, enum ports_kind kind,
+		      const struct port_target *targets, size_t count);
 
 #endif

@@ -99,11 +99,15 @@ struct service {
 	struct place place;
 };
 
+enum { BUSY_RATE_DEFAULT = 1000 };
+
 struct settings {
 	bool essentials;      /* default on */
 	bool pickup;          /* mid-stream TCP may open a connection; default off */
 	bool inspect_all;     /* `inspect all`: every rule is strict; default off */
 	bool failure_closed;  /* `on-failure closed`: without the daemon nothing new is admitted */
+	uint32_t busy_rate;   /* new connections a second to a port, above which the kernel admits; 0: never;
+				 default 1,000 */
 	uint32_t mark_mask;   /* >= 4 adjoining bits; default 0xf0000000 */
 	uint32_t connections; /* bound of the table; default 1,000,000 */
 	struct timeouts timeouts;
@@ -158,6 +162,17 @@ bool protocol_parse(const char *text, uint8_t *protocol);
 /* "echo-request"; NULL where unknown. `protocol` is PROTOCOL_ICMP or PROTOCOL_ICMPV6. */
 const char *icmp_type_name(uint8_t protocol, uint8_t type);
 bool icmp_type_parse(uint8_t protocol, const char *text, uint8_t *type);
+
+/* Whoever opens the connection and wherever it goes, only protocol and port count. */
+bool rule_is_unconditional(const struct rule *rule);
+/* The kernel can admit what this rule allows while the port is busy: there is nothing to check or write
+ * down about a single connection. */
+bool rule_opens_to_all(const struct rule *rule);
+/* What the kernel counts for this rule is connections that it has admitted, not packets that it has settled.
+ */
+bool rule_counts_admissions(const struct rule *rule);
+/* The kernel may admit by itself at all: `busy never`, `inspect all` and `on-failure closed` say no. */
+bool settings_allow_busy(const struct settings *settings);
 
 /* Sorts and merges in place. */
 void port_list_normalize(struct port_list *list);

@@ -43,6 +43,14 @@ struct lease_watch {
 	bool unreadable;
 };
 
+struct busy_watch {
+	bool busy;
+	uint32_t last_seen; /* that the kernel admitted one, clock_seconds; 0: never */
+	uint64_t counter;   /* the kernel's, when last read */
+	uint64_t admitted;  /* since it is busy */
+	uint64_t next;      /* to catch up, microseconds of the monotonic clock */
+};
+
 struct daemon {
 	const struct options *options;
 	struct log log;
@@ -55,6 +63,7 @@ struct daemon {
 	struct copier *copier;
 	struct install *install;
 	struct lease_watch lease_watch;
+	struct busy_watch busy_watch;
 	struct socket_finder *sockets; /* of the main thread */
 	struct links *links;           /* of the main thread */
 	struct services *services;

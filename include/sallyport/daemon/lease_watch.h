@@ -16,10 +16,14 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
  * the kernel's leases, and lets go what was closed. */
 void daemon_reconcile(struct daemon *daemon);
 
+/* The same, and a line in the log where something was found. */
+void daemon_report_unseen(struct daemon *daemon);
+
 /* The end of that, a moment later (loop_follow_sockets). */
 void daemon_follow_sockets(struct daemon *daemon);
 
-/* Compares every ten seconds, or as seldom as it takes to spend no more than 1/200 of the time on it. */
+/* Compares every ten seconds, or as seldom as it takes to spend no more than 1/200 of the time on it; on a
+ * busy host (busy_watch.h) reconciles, 1/40. */
 void lease_watch_tick(struct daemon *daemon);
 
 #endif
