@@ -74,7 +74,7 @@ void busy_watch_catch_up(struct daemon *daemon) {
 	struct busy_watch *watch = &daemon->busy_watch;
 	uint64_t start = clock_microseconds(), pause;
 
-	if (start < watch->next)
+	if (!daemon->installed || start < watch->next)
 		return;
 	look_now(daemon);
 	if (busy_watch_is_behind(daemon))

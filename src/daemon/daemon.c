@@ -18,6 +18,7 @@
 #include "sallyport/daemon/control.h"
 #include "sallyport/daemon/copier.h"
 #include "sallyport/daemon/cut.h"
+#include "sallyport/daemon/forwarding_watch.h"
 #include "sallyport/daemon/lease_watch.h"
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
@@ -91,7 +92,10 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
 		return false;
 	daemon->install =
 	    install_open(options->queue_first, options->queue_last, copies_group(options->queue_first), err);
-	return daemon->install != NULL;
+	if (!daemon->install)
+		return false;
+	forwarding_watch_start(daemon);
+	return true;
 }
 
 /* What is known of connections that are open: what was saved at the last stop, the host's sockets, the leases

@@ -13,6 +13,7 @@
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
 #include "sallyport/daemon/copier.h"
+#include "sallyport/daemon/forwarding_watch.h"
 #include "sallyport/daemon/guard_watch.h"
 #include "sallyport/daemon/lease_watch.h"
 #include "sallyport/daemon/reload.h"
@@ -189,6 +190,7 @@ static int see_links(sd_event_source *source, int fd, uint32_t events, void *con
 	(void)fd;
 	(void)events;
 	links_watch_drain(loop->daemon->workplace.links_watch);
+	forwarding_watch_event(loop->daemon);
 	return 0;
 }
 

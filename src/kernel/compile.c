@@ -36,7 +36,11 @@ static const struct base_chain base_chains[] = {
     {"in_verdict", NF_INET_PRE_ROUTING, PRIORITY_VERDICT},
     {"out_dispatch", NF_INET_LOCAL_OUT, PRIORITY_DISPATCH},
     {"out_verdict", NF_INET_LOCAL_OUT, PRIORITY_VERDICT},
-    {"learn_dispatch", NF_INET_POST_ROUTING, PRIORITY_LEARN},
+};
+
+/* Where the host forwards. */
+static const struct base_chain learn_chains[] = {
+    {LEARN_DISPATCH, NF_INET_POST_ROUTING, PRIORITY_LEARN},
     {"learn_verdict", NF_INET_POST_ROUTING, PRIORITY_LEARN_VERDICT},
 };
 
@@ -44,8 +48,8 @@ static const struct base_chain base_chains[] = {
 static const struct base_chain queue_chains[] = {
     {"in_queue", NF_INET_PRE_ROUTING, PRIORITY_QUEUE},
     {"out_queue", NF_INET_LOCAL_OUT, PRIORITY_QUEUE},
-    {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE},
 };
+static const struct base_chain learn_queue = {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE};
 
 static const char *const lasting_chains[] = {
     "in_syn",    "in_new",      "in_leased",  "in_half4",   "in_half6",  "in_icmpv6",  "in_grant",
@@ -56,6 +60,8 @@ static const char *const lasting_chains[] = {
 static const char *const lasting_counters[] = {"forwarded",     "bogus_flags",   BUSY_COUNTER,
 					       "guard_in_pass", "guard_in_drop", "guard_out_pass",
 					       "guard_out_drop"};
+
+static const uint16_t xtables_families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -81,9 +87,13 @@ static void put_queue(struct compiler *compiler, uint16_t family, const char *ch
 }
 
 static void put_queues(struct compiler *compiler) {
-	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(queue_chains); i++) {
-		put_queue(compiler, NFPROTO_IPV4, queue_chains[i].name);
-		put_queue(compiler, NFPROTO_IPV6, queue_chains[i].name);
+	if (compiler->options->dispatch == DISPATCH_NATIVE)
+		return;
+	for (size_t i = 0; i < COUNT(xtables_families); i++) {
+		for (size_t j = 0; j < COUNT(queue_chains); j++)
+			put_queue(compiler, xtables_families[i], queue_chains[j].name);
+		if (compiler->options->forwards)
+			put_queue(compiler, xtables_families[i], learn_queue.name);
 	}
 }
 
@@ -160,17 +170,32 @@ static void put_our_table(struct batch *batch, enum dispatch dispatch) {
 	batch_commit(batch, message);
 }
 
+static void put_learn_chains(struct compiler *compiler, uint16_t type) {
+	struct batch *batch = compiler->batch;
+	bool new = type == NFT_MSG_NEWCHAIN;
+
+	for (size_t i = 0; i < COUNT(learn_chains); i++)
+		put_chain_message(batch, type, NFPROTO_INET, learn_chains[i].name,
+				  new ? &learn_chains[i] : NULL);
+	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(xtables_families);
+	     i++)
+		put_chain_message(batch, type, xtables_families[i], learn_queue.name,
+				  new ? &learn_queue : NULL);
+}
+
 static void put_tables(struct compiler *compiler) {
 	struct batch *batch = compiler->batch;
 
 	put_our_table(batch, compiler->options->dispatch);
 	put_base_chains(batch, NFPROTO_INET, base_chains, COUNT(base_chains));
-	if (compiler->options->dispatch == DISPATCH_NATIVE)
-		return;
-	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV4);
-	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
-	put_base_chains(batch, NFPROTO_IPV4, queue_chains, COUNT(queue_chains));
-	put_base_chains(batch, NFPROTO_IPV6, queue_chains, COUNT(queue_chains));
+	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(xtables_families);
+	     i++) {
+		put_table(batch, NFT_MSG_NEWTABLE, xtables_families[i]);
+		put_base_chains(batch, xtables_families[i], queue_chains, COUNT(queue_chains));
+	}
+	if (compiler->options->forwards)
+		put_learn_chains(compiler, NFT_MSG_NEWCHAIN);
+	compiler->made->learns = compiler->options->forwards;
 }
 
 /* chain NULL: of the whole table. */
@@ -196,6 +221,8 @@ static void put_deletions(struct compiler *compiler) {
 	}
 	for (size_t i = 0; i < counters->count; i++)
 		put_counter_message(batch, NFT_MSG_DELOBJ, counters->items[i]);
+	if (compiler->old->learns && !compiler->options->forwards)
+		put_learn_chains(compiler, NFT_MSG_DELCHAIN);
 }
 
 static void remove_table(struct batch *batch, uint16_t family) {
@@ -257,8 +284,6 @@ void compile_detachment(struct batch *batch, const struct compile_options *optio
 		put_ask(&compiler, false);
 		return;
 	}
-	for (size_t i = 0; i < COUNT(queue_chains); i++) {
-		put_flush(batch, NFPROTO_IPV4, queue_chains[i].name);
-		put_flush(batch, NFPROTO_IPV6, queue_chains[i].name);
-	}
+	for (size_t i = 0; i < COUNT(xtables_families); i++)
+		put_flush(batch, xtables_families[i], NULL);
 }

@@ -19,6 +19,7 @@ struct names {
 };
 struct inventory {
 	struct names sets, counters;
+	bool learns; /* there are base chains at postrouting */
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
@@ -29,11 +30,13 @@ enum { PORTS = 65536 };
 #define OWNER_DEFAULT UINT32_MAX
 #define OWNER_ASK     (UINT32_MAX - 1)
 void inventory_free(struct inventory *inventory);
+void names_free(struct names *names);
 
 struct compile_options {
 	enum dispatch dispatch;
 	uint16_t queue_first, queue_last;
 	uint16_t copies_group; /* of nflog */
+	bool forwards;         /* see forwarding.h; without, nothing is learned at postrouting */
 };
 
 /* Everything that one compilation carries along. */
@@ -137,7 +140,8 @@ const char *grant_chain(enum direction direction);
 void put_verdicts(struct compiler *compiler);
 void put_guard(struct compiler *compiler);
 
-#define CHAIN_ASK    "ask"
+#define LEARN_DISPATCH "learn_dispatch"
+#define CHAIN_ASK      "ask"
 #define CHAIN_REJECT "reject"
 #define CHAIN_OPEN   "in_open"
 

@@ -137,8 +137,11 @@ static void put_port_lookup(struct compiler *compiler, const char *chain, enum d
 }
 
 static void put_forwarded(struct compiler *compiler, const char *chain) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	struct nftnl_rule *rule;
 
+	if (!compiler->options->forwards)
+		return;
+	rule = rule_start(NFPROTO_INET, chain);
 	expr_fib_type(rule, END_DESTINATION, true, RTN_UNICAST);
 	expr_counter(rule, "forwarded");
 	rule_comment(rule, "not for this host");
@@ -175,11 +178,12 @@ static void put_to_loopback(struct compiler *compiler) {
 	expr_interface(rule, DIRECTION_OUT, true, "lo");
 	expr_mark_change(rule, compiler->marks.mask, compiler->marks.learn);
 	rule_finish(compiler, rule);
-	put_loopback(compiler, "out_dispatch", DIRECTION_OUT);
 }
 
 static void put_out(struct compiler *compiler) {
-	put_to_loopback(compiler);
+	if (compiler->options->forwards)
+		put_to_loopback(compiler);
+	put_loopback(compiler, "out_dispatch", DIRECTION_OUT);
 	put_syn(compiler, "out_dispatch", "out_syn");
 	put_lease_lookups(compiler, "out_dispatch", DIRECTION_OUT);
 	put_mark_cleaning(compiler, "out_dispatch");
@@ -203,18 +207,18 @@ static void put_out(struct compiler *compiler) {
 static void put_nothing_to_learn(struct compiler *compiler) {
 	static const struct port_range housekeeping = {130, 143};
 	const struct marks *marks = &compiler->marks;
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, LEARN_DISPATCH);
 
 	expr_made_here(rule);
 	expr_mark(rule, marks->learn, true, 0);
 	finish_accept(compiler, rule);
 
-	put_mark_cleaning(compiler, "learn_dispatch");
-	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	put_mark_cleaning(compiler, LEARN_DISPATCH);
+	rule = rule_start(NFPROTO_INET, LEARN_DISPATCH);
 	expr_interface(rule, DIRECTION_OUT, true, "lo");
 	finish_accept(compiler, rule);
 
-	rule = rule_start(NFPROTO_INET, "learn_dispatch");
+	rule = rule_start(NFPROTO_INET, LEARN_DISPATCH);
 	expr_protocol(rule, PROTOCOL_ICMPV6);
 	expr_icmp_type(rule, housekeeping);
 	finish_accept(compiler, rule);
@@ -227,11 +231,11 @@ static void put_learn(struct compiler *compiler) {
 	struct nftnl_rule *rule;
 
 	put_nothing_to_learn(compiler);
-	put_syn(compiler, "learn_dispatch", "learn_syn");
-	put_lease_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
-	put_half_lookups(compiler, "learn_dispatch", DIRECTION_OUT);
-	put_unseen(compiler, "learn_dispatch", DIRECTION_OUT);
-	start_goto(compiler, "learn_dispatch", "learn_new");
+	put_syn(compiler, LEARN_DISPATCH, "learn_syn");
+	put_lease_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	put_half_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	put_unseen(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	start_goto(compiler, LEARN_DISPATCH, "learn_new");
 
 	put_new(compiler, "learn_syn", "learn_new");
 	put_half_lookups(compiler, "learn_syn", DIRECTION_OUT);
@@ -259,5 +263,6 @@ void put_dispatch(struct compiler *compiler) {
 	put_ask(compiler, true);
 	put_in(compiler);
 	put_out(compiler);
-	put_learn(compiler);
+	if (compiler->options->forwards)
+		put_learn(compiler);
 }

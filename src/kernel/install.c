@@ -72,6 +72,7 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t
 	install->options.queue_first = queue_first;
 	install->options.queue_last = queue_last;
 	install->options.copies_group = copies_group;
+	install->options.forwards = true;
 	install->socket = nft_socket_open(err);
 	if (install->socket && probe_dispatch(install->socket, &install->options, err) &&
 	    watch_open(install, err)) {
@@ -95,6 +96,14 @@ void install_close(struct install *install) {
 
 enum dispatch install_dispatch(const struct install *install) {
 	return install->options.dispatch;
+}
+
+void install_set_forwards(struct install *install, bool forwards) {
+	install->options.forwards = forwards;
+}
+
+bool install_forwards(const struct install *install) {
+	return install->options.forwards;
 }
 
 /* ---- install, remove ---- */

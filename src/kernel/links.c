@@ -31,6 +31,19 @@ struct links {
 	struct cached_link slots[CACHE_SLOTS];
 };
 
+/* Interfaces, and which of them forward. */
+static bool watch_groups(struct mnl_socket *socket) {
+	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		int group = groups[i];
+
+		if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+			return false;
+	}
+	return true;
+}
+
 struct links_watch *links_watch_open(struct error *err) {
 	struct links_watch *watch = calloc(1, sizeof(*watch));
 
@@ -39,7 +52,8 @@ struct links_watch *links_watch_open(struct error *err) {
 		return NULL;
 	}
 	watch->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!watch->socket || mnl_socket_bind(watch->socket, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0) {
+	if (!watch->socket || mnl_socket_bind(watch->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    !watch_groups(watch->socket)) {
 		error_set(err, "cannot watch network interfaces: %s", strerror(errno));
 		links_watch_close(watch);
 		return NULL;

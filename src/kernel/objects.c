@@ -30,7 +30,7 @@ void names_add(struct names *names, const char *name) {
 	names->items[names->count++] = or_abort(strdup(name));
 }
 
-static void names_free(struct names *names) {
+void names_free(struct names *names) {
 	for (size_t i = 0; i < names->count; i++)
 		free(names->items[i]);
 	free(names->items);

@@ -115,14 +115,24 @@ static bool read_names(struct mnl_socket *socket, uint16_t type, uint16_t table_
 	return nft_dump(socket, request, note_name, naming, &err);
 }
 
+static bool is_not_learning(const char *name) {
+	return strcmp(name, LEARN_DISPATCH) != 0;
+}
+
 bool standing_read(struct mnl_socket *socket, enum dispatch dispatch, struct inventory *inventory) {
 	struct naming sets = {NFTA_SET_TABLE, NFTA_SET_NAME, is_lasting_set, &inventory->sets};
 	struct naming counters = {NFTA_OBJ_TABLE, NFTA_OBJ_NAME, is_lasting_counter, &inventory->counters};
+	struct names learning = {0};
+	struct naming chains = {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, is_not_learning, &learning};
+	bool read = is_laid_out_alike(socket, dispatch) &&
+		    read_names(socket, NFT_MSG_GETSET, NFTA_SET_TABLE, &sets) &&
+		    read_names(socket, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &counters) &&
+		    read_names(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, &chains);
 
-	if (is_laid_out_alike(socket, dispatch) &&
-	    read_names(socket, NFT_MSG_GETSET, NFTA_SET_TABLE, &sets) &&
-	    read_names(socket, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &counters))
-		return true;
-	inventory_free(inventory);
-	return false;
+	if (read)
+		inventory->learns = learning.count > 0;
+	else
+		inventory_free(inventory);
+	names_free(&learning);
+	return read;
 }

@@ -68,5 +68,6 @@ void put_verdicts(struct compiler *compiler) {
 	put_verdict_of(compiler, "out_verdict", DIRECTION_OUT, "out_guard", compiler->marks.learn);
 	put_rejection(compiler, "out_verdict", compiler->marks.learn);
 	/* What leaves here was let in or made by somebody else, and is never refused. */
-	put_verdict_of(compiler, "learn_verdict", DIRECTION_OUT, "learn_guard", 0);
+	if (compiler->options->forwards)
+		put_verdict_of(compiler, "learn_verdict", DIRECTION_OUT, "learn_guard", 0);
 }

@@ -486,6 +486,10 @@ static void put_settings(struct model *model) {
 		put(model, "inspect %s\n", chance(model->dice, 70) ? "all" : "new");
 	if (chance(model->dice, 30))
 		put(model, "on-failure %s\n", chance(model->dice, 70) ? "closed" : "guard");
+	if (chance(model->dice, 20))
+		put(model, "busy never\n");
+	else if (chance(model->dice, 20))
+		put(model, "busy above %u/s\n", 1 + roll(model->dice, 5000));
 	if (chance(model->dice, 30))
 		put(model, "mark 0x00f00000\n");
 	if (chance(model->dice, 30))

@@ -30,6 +30,9 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t
 /* Closes the sockets; what is in the kernel stays. */
 void install_close(struct install *install);
 enum dispatch install_dispatch(const struct install *install);
+/* Whether this host forwards (forwarding.h); from the next install_ruleset on. True at first. */
+void install_set_forwards(struct install *install, bool forwards);
+bool install_forwards(const struct install *install);
 
 /* Connections whose leases are to go. */
 struct revocation {

@@ -11,7 +11,8 @@
 
 #include "sallyport/core/error.h"
 
-struct links_watch; /* rtnetlink RTNLGRP_LINK */
+/* rtnetlink: interfaces, and what is configured about them (forwarding.h). */
+struct links_watch;
 
 struct links_watch *links_watch_open(struct error *err);
 void links_watch_close(struct links_watch *watch);

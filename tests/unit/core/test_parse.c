@@ -49,6 +49,7 @@ static void an_empty_file_has_the_defaults(void **state) {
 	assert_false(ruleset->settings.pickup);
 	assert_false(ruleset->settings.inspect_all);
 	assert_false(ruleset->settings.failure_closed);
+	assert_int_equal(ruleset->settings.busy_rate, 1000);
 	assert_int_equal(ruleset->settings.mark_mask, 0xf0000000);
 	assert_int_equal(ruleset->settings.connections, 1000000);
 	assert_memory_equal(&ruleset->settings.timeouts, &default_timeouts, sizeof default_timeouts);
@@ -59,7 +60,7 @@ static void an_empty_file_has_the_defaults(void **state) {
 
 static void settings_are_taken_over(void **state) {
 	struct ruleset *ruleset = must_load("default in reject\ndefault out drop\nessentials off\npickup on\n"
-					    "inspect all\non-failure closed\n"
+					    "inspect all\non-failure closed\nbusy above 20000/s\n"
 					    "mark 0x00f00\nconnections 64\ntimeout udp-stream 1d2h\n");
 
 	(void)state;
@@ -68,6 +69,7 @@ static void settings_are_taken_over(void **state) {
 	assert_true(ruleset->settings.pickup);
 	assert_true(ruleset->settings.inspect_all);
 	assert_true(ruleset->settings.failure_closed);
+	assert_int_equal(ruleset->settings.busy_rate, 20000);
 	assert_int_equal(ruleset->settings.mark_mask, 0xf00);
 	assert_int_equal(ruleset->settings.connections, 64);
 	assert_int_equal(ruleset->settings.timeouts.seconds[TIMEOUT_UDP_STREAM], 26 * 3600);
@@ -76,7 +78,7 @@ static void settings_are_taken_over(void **state) {
 }
 
 static void the_defaults_can_be_written_out(void **state) {
-	struct ruleset *ruleset = must_load("inspect new\non-failure guard\n"), *empty = must_load("");
+	struct ruleset *ruleset = must_load("inspect new\non-failure guard\nbusy above 1000/s\n"), *empty = must_load("");
 
 	(void)state;
 	assert_true(ruleset_equal(ruleset, empty));

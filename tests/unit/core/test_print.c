@@ -136,6 +136,8 @@ static void equal_sees_every_difference(void **state) {
 	    "pickup on\n",
 	    "inspect all\n",
 	    "on-failure closed\n",
+	    "busy never\n",
+	    "busy above 7/s\n",
 	    "mark 0xf0\n",
 	    "connections 64\n",
 	    "timeout udp 7s\n",

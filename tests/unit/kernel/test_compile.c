@@ -113,8 +113,9 @@ static void read_message(struct reading *reading, const struct nlmsghdr *message
 		read_elements(reading, message);
 }
 
-static const struct compile_options native = {.dispatch = DISPATCH_NATIVE};
-static const struct compile_options xtables = {.dispatch = DISPATCH_XTABLES};
+static const struct compile_options native = {.dispatch = DISPATCH_NATIVE, .forwards = true};
+static const struct compile_options xtables = {.dispatch = DISPATCH_XTABLES, .forwards = true};
+static const struct compile_options at_home = {.dispatch = DISPATCH_XTABLES};
 
 /* Compiles and reads; the messages must fill the batch to the byte. */
 static void compile(const char *text, const struct compile_options *options, const struct inventory *old,
@@ -183,12 +184,63 @@ static void ports_ask_only_where_a_rule_may_allow(void **state) {
 					  &native);
 	(void)state;
 	assert_target(reading, "ports_in 0 drop default in drop");
-	assert_target(reading, "ports_in 22 ask");
+	assert_target(reading, "ports_in 22 in_open test.rules:1");
 	assert_target(reading, "ports_in 23 drop default in drop");
-	assert_target(reading, "ports_in 8000 ask");
+	assert_target(reading, "ports_in 8000 in_open test.rules:2");
 	assert_target(reading, "ports_in 8011 drop test.rules:3");
 	assert_target(reading, "ports_in 9001 drop default in drop");
 	assert_target(reading, "ports_out 0 ask");
+}
+
+/* The kernel may admit to a port by itself only where nothing depends on who asks. */
+static void ports_are_open_where_nothing_depends_on_the_connection(void **state) {
+	struct reading reading = compiled("allow in tcp 22 from 192.0.2.1\n"
+					  "allow in tcp 22\n"
+					  "allow in tcp 30 strict\n"
+					  "allow in log tcp 40\n"
+					  "allow in tcp 50 on eth1\n"
+					  "allow in tcp 60\n"
+					  "drop in tcp 60 from 192.0.2.1\n",
+					  &native);
+	(void)state;
+	assert_target(reading, "ports_in 22 ask");
+	assert_target(reading, "ports_in 30 ask");
+	assert_target(reading, "ports_in 40 ask");
+	assert_target(reading, "ports_in 50 ask");
+	assert_target(reading, "ports_in 60 in_open test.rules:6");
+	reading = compiled("default in allow\ndrop in tcp 23\n", &native);
+	assert_target(reading, "ports_in 0 in_open default in allow");
+	assert_target(reading, "ports_out 0 ask");
+}
+
+static void a_file_can_keep_every_connection_for_the_daemon(void **state) {
+	static const char *const settings[] = {"busy never\n", "inspect all\n", "on-failure closed\n"};
+	char text[64];
+	(void)state;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		snprintf(text, sizeof(text), "%sallow in tcp 22\n", settings[i]);
+		struct reading reading = compiled(text, &native);
+
+		assert_target(reading, "ports_in 22 ask");
+	}
+}
+
+/* What a host at the end of the line sends it has made itself, and output has judged it. */
+static void nothing_is_learned_where_nothing_is_forwarded(void **state) {
+	struct inventory forwarding = {0}, home = {0}, again = {0};
+	struct reading before, after, back;
+	(void)state;
+	compile("allow in tcp 22\n", &xtables, NULL, &forwarding, &before);
+	compile("allow in tcp 22\n", &at_home, &forwarding, &home, &after);
+	compile("allow in tcp 22\n", &xtables, &home, &again, &back);
+	assert_int_equal(before.kinds[NFT_MSG_DELCHAIN], 0);
+	assert_int_equal(after.kinds[NFT_MSG_DELCHAIN], 4); /* dispatch, verdict, two queues */
+	assert_int_equal(back.kinds[NFT_MSG_DELCHAIN], 0);
+	assert_int_equal(back.kinds[NFT_MSG_NEWCHAIN], after.kinds[NFT_MSG_NEWCHAIN] + 4);
+	assert_true(after.kinds[NFT_MSG_NEWRULE] < before.kinds[NFT_MSG_NEWRULE]);
+	inventory_free(&forwarding);
+	inventory_free(&home);
+	inventory_free(&again);
 }
 
 static void a_logged_or_conditional_refusal_asks(void **state) {
@@ -253,7 +305,7 @@ static void a_detached_ruleset_still_marks_what_it_would_ask(void **state) {
 	batch_begin(&batch);
 	compile_detachment(&batch, &xtables, &marks);
 	reading = read_batch(&batch);
-	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 6); /* the queue chains of both families */
+	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 2); /* the tables of both families, queue chains all of them */
 	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 0);
 }
 
@@ -314,7 +366,7 @@ static void a_reload_fills_sets_in_place(void **state) {
 	compile("set a = 192.0.2.2\nallow in tcp 22 from @a\n", &native, &first, &second, &reading);
 	assert_int_equal(reading.named_sets, 0);
 	assert_int_equal(reading.kinds[NFT_MSG_DELSET], 0);
-	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 4); /* a, both families; the two port maps */
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 6); /* a, both families; the sets of ports */
 	inventory_free(&first);
 	inventory_free(&second);
 }
@@ -349,6 +401,9 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_rule_carries_its_line),
 	    cmocka_unit_test(ports_ask_only_where_a_rule_may_allow),
+	    cmocka_unit_test(ports_are_open_where_nothing_depends_on_the_connection),
+	    cmocka_unit_test(a_file_can_keep_every_connection_for_the_daemon),
+	    cmocka_unit_test(nothing_is_learned_where_nothing_is_forwarded),
 	    cmocka_unit_test(a_logged_or_conditional_refusal_asks),
 	    cmocka_unit_test(a_rule_for_every_port_covers_the_map),
 	    cmocka_unit_test(the_queue_stands_where_the_dispatch_says),
