@@ -27,6 +27,7 @@ struct meaning {
 static const struct meaning kernel_meanings[] = {
     {"default_in", "inwards, to a port without a rule: the default"},
     {"default_out", "outwards, to a port without a rule: the default"},
+    {"fragment_order", "IPv6 fragment headers where none may stand"},
     {"bogus_flags", "TCP flags that no TCP sends"},
     {"forwarded", "not for this host, let through"},
     {"busy_admitted", "inwards, host busy: admitted to ports that are open to all"},

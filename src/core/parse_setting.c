@@ -109,7 +109,8 @@ bool parse_busy(struct parser *parser) {
 	char word[WORD_MAX_BYTES + 1], expected[80];
 	uint32_t rate = 0;
 
-	snprintf(expected, sizeof expected, "new connections a second, such as 1000/s, at most %d/s", BUSY_RATE_MAX);
+	snprintf(expected, sizeof expected, "new connections a second, such as 1000/s, at most %d/s",
+		 BUSY_RATE_MAX);
 	if (!accept_word(parser, "never")) {
 		if (!accept_word(parser, "above"))
 			return fail_keyword(parser, "above never", "`above` or `never`");

@@ -6,6 +6,8 @@
  *   queue    (-300)  ASK goes to the daemon; where the kernel has a native queue, the dispatch does it
  *   verdict  (-290)  the daemon's answer, or, where ASK still stands, the guard
  *
+ * Before all that, of IPv6 alone, a chain (-401) turns away what reassembly would make readable in two ways.
+ *
  * They are base chains of their own since a packet that comes back from a queue goes
  * on at the next base chain, never at the next rule. Behind address translation stands a
  * second, smaller trio (learn_*) that only makes connections known.
@@ -23,7 +25,8 @@
 #include "standing.h"
 
 enum priority {
-	PRIORITY_DISPATCH = -310, /* before raw (-300) and everything that translates addresses */
+	PRIORITY_FRAGMENTS = -401, /* before reassembly (NF_IP6_PRI_CONNTRACK_DEFRAG, -400) */
+	PRIORITY_DISPATCH = -310,  /* before raw (-300) and everything that translates addresses */
 	PRIORITY_QUEUE = -300,
 	PRIORITY_VERDICT = -290,
 	PRIORITY_LEARN = 300, /* behind srcnat (100) */
@@ -37,6 +40,9 @@ static const struct base_chain base_chains[] = {
     {"out_dispatch", NF_INET_LOCAL_OUT, PRIORITY_DISPATCH},
     {"out_verdict", NF_INET_LOCAL_OUT, PRIORITY_VERDICT},
 };
+
+/* In `ip6 sallyport`: IPv4 has no such headers. */
+static const struct base_chain fragments_chain = {"in_fragments", NF_INET_PRE_ROUTING, PRIORITY_FRAGMENTS};
 
 /* Where the host forwards. */
 static const struct base_chain learn_chains[] = {
@@ -74,6 +80,33 @@ static void put_reassembly(struct compiler *compiler) {
 	expr_tproxy(rule);
 	rule_comment(rule, "makes the kernel reassemble fragments");
 	rule_finish(compiler, rule);
+}
+
+static struct nftnl_rule *start_fragments(void) {
+	return rule_start(NFPROTO_IPV6, fragments_chain.name);
+}
+
+static void finish_fragments(struct compiler *compiler, struct nftnl_rule *rule) {
+	expr_has_fragment_header(rule);
+	expr_counter(rule, FRAGMENT_COUNTER);
+	expr_verdict(rule, NF_DROP);
+	rule_finish(compiler, rule);
+}
+
+/* A fragment header stands first, or behind hop-by-hop options (RFC 8200, 4.5). Behind anything else the
+ * kernel takes it out and leaves the header before it pointing to the wrong one: we would read the
+ * ports at one place, the host's stack at another. Nobody's such packets ever arrived. */
+static void put_fragments(struct compiler *compiler) {
+	struct nftnl_rule *rule = start_fragments();
+
+	expr_next_header(rule, false, IPPROTO_FRAGMENT);
+	expr_next_header(rule, false, IPPROTO_HOPOPTS);
+	finish_fragments(compiler, rule);
+
+	rule = start_fragments();
+	expr_next_header(rule, true, IPPROTO_HOPOPTS);
+	expr_behind_hop_by_hop_not(rule, IPPROTO_FRAGMENT);
+	finish_fragments(compiler, rule);
 }
 
 /* xtables has its targets in tables of one family, and takes no part in `ask`. */
@@ -188,6 +221,9 @@ static void put_tables(struct compiler *compiler) {
 
 	put_our_table(batch, compiler->options->dispatch);
 	put_base_chains(batch, NFPROTO_INET, base_chains, COUNT(base_chains));
+	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
+	put_base_chains(batch, NFPROTO_IPV6, &fragments_chain, 1);
+	put_counter_message(batch, NFT_MSG_NEWOBJ, NFPROTO_IPV6, FRAGMENT_COUNTER);
 	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(xtables_families);
 	     i++) {
 		put_table(batch, NFT_MSG_NEWTABLE, xtables_families[i]);
@@ -215,12 +251,11 @@ static void put_deletions(struct compiler *compiler) {
 	const struct names *counters = &compiler->old->counters;
 
 	put_flush(batch, NFPROTO_INET, NULL);
-	if (compiler->options->dispatch == DISPATCH_XTABLES) {
+	put_flush(batch, NFPROTO_IPV6, NULL);
+	if (compiler->options->dispatch == DISPATCH_XTABLES)
 		put_flush(batch, NFPROTO_IPV4, NULL);
-		put_flush(batch, NFPROTO_IPV6, NULL);
-	}
 	for (size_t i = 0; i < counters->count; i++)
-		put_counter_message(batch, NFT_MSG_DELOBJ, counters->items[i]);
+		put_counter_message(batch, NFT_MSG_DELOBJ, NFPROTO_INET, counters->items[i]);
 	if (compiler->old->learns && !compiler->options->forwards)
 		put_learn_chains(compiler, NFT_MSG_DELCHAIN);
 }
@@ -233,10 +268,9 @@ static void remove_table(struct batch *batch, uint16_t family) {
 
 void compile_removal(struct batch *batch, enum dispatch dispatch) {
 	remove_table(batch, NFPROTO_INET);
-	if (dispatch == DISPATCH_XTABLES) {
+	remove_table(batch, NFPROTO_IPV6);
+	if (dispatch == DISPATCH_XTABLES)
 		remove_table(batch, NFPROTO_IPV4);
-		remove_table(batch, NFPROTO_IPV6);
-	}
 }
 
 static void put_everything(struct compiler *compiler) {
@@ -245,6 +279,7 @@ static void put_everything(struct compiler *compiler) {
 	put_ports(compiler, DIRECTION_IN, compiler->old != NULL);
 	put_ports(compiler, DIRECTION_OUT, compiler->old != NULL);
 	put_open_ports(compiler, compiler->old != NULL);
+	put_fragments(compiler);
 	put_reassembly(compiler);
 	put_dispatch(compiler);
 	put_fast_path(compiler, DIRECTION_IN);
@@ -284,6 +319,10 @@ void compile_detachment(struct batch *batch, const struct compile_options *optio
 		put_ask(&compiler, false);
 		return;
 	}
-	for (size_t i = 0; i < COUNT(xtables_families); i++)
-		put_flush(batch, xtables_families[i], NULL);
+	for (size_t i = 0; i < COUNT(xtables_families); i++) {
+		for (size_t j = 0; j < COUNT(queue_chains); j++)
+			put_flush(batch, xtables_families[i], queue_chains[j].name);
+		if (options->forwards)
+			put_flush(batch, xtables_families[i], learn_queue.name);
+	}
 }

@@ -77,7 +77,7 @@ void put_table(struct batch *batch, uint16_t type, uint16_t family);
 /* base NULL: a chain that others go to. */
 void put_chain_message(struct batch *batch, uint16_t type, uint16_t family, const char *name,
 		       const struct base_chain *base);
-void put_counter_message(struct batch *batch, uint16_t type, const char *name);
+void put_counter_message(struct batch *batch, uint16_t type, uint16_t family, const char *name);
 
 struct nftnl_rule *rule_start(uint16_t family, const char *chain);
 /* Appends the rule to its chain and frees it. */
@@ -142,7 +142,7 @@ void put_guard(struct compiler *compiler);
 
 #define LEARN_DISPATCH "learn_dispatch"
 #define CHAIN_ASK      "ask"
-#define CHAIN_REJECT "reject"
-#define CHAIN_OPEN   "in_open"
+#define CHAIN_REJECT   "reject"
+#define CHAIN_OPEN     "in_open"
 
 #endif

@@ -50,9 +50,10 @@ static int read_object(const struct nlmsghdr *message, void *context) {
 	return MNL_CB_OK;
 }
 
-static bool read_objects(struct mnl_socket *socket, struct listing *listing, struct error *err) {
+static bool read_objects(struct mnl_socket *socket, uint16_t family, struct listing *listing,
+			 struct error *err) {
 	char buffer[1024];
-	struct nlmsghdr *request = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETOBJ, NFPROTO_INET, NLM_F_DUMP, 1);
+	struct nlmsghdr *request = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETOBJ, family, NLM_F_DUMP, 1);
 
 	mnl_attr_put_strz(request, NFTA_OBJ_TABLE, TABLE_NAME);
 	mnl_attr_put_u32(request, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
@@ -140,7 +141,8 @@ int counters_read(struct mnl_socket *socket, const struct inventory *inventory, 
 			return -1;
 	if (!read_ports(socket, ADMITTED_SET, inventory->open_owners, &defaults[DIRECTION_IN], &listing, err))
 		return -1;
-	if (counters && !read_objects(socket, &listing, err))
+	if (counters && (!read_objects(socket, NFPROTO_INET, &listing, err) ||
+			 !read_objects(socket, NFPROTO_IPV6, &listing, err)))
 		return -1;
 	list(&listing, names[DIRECTION_IN], defaults[DIRECTION_IN]);
 	list(&listing, names[DIRECTION_OUT], defaults[DIRECTION_OUT]);

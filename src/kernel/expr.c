@@ -12,6 +12,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/ip6.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +148,35 @@ void expr_made_here(struct nftnl_rule *rule) {
 
 	load_meta(rule, NFT_META_IIF);
 	compare(rule, NFT_CMP_EQ, &none, sizeof(none));
+}
+
+void expr_next_header(struct nftnl_rule *rule, bool equal, uint8_t header) {
+	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offsetof(struct ip6_hdr, ip6_nxt), 1);
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &header, 1);
+}
+
+static struct nftnl_expr *load_extension(struct nftnl_rule *rule, uint8_t header) {
+	struct nftnl_expr *expr = append(rule, "exthdr");
+
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, header);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, 0); /* its first byte: the next header */
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+	return expr;
+}
+
+void expr_behind_hop_by_hop_not(struct nftnl_rule *rule, uint8_t header) {
+	load_extension(rule, IPPROTO_HOPOPTS);
+	compare(rule, NFT_CMP_NEQ, &header, 1);
+}
+
+void expr_has_fragment_header(struct nftnl_rule *rule) {
+	static const uint8_t there = 1;
+
+	nftnl_expr_set_u32(load_extension(rule, IPPROTO_FRAGMENT), NFTNL_EXPR_EXTHDR_FLAGS,
+			   NFT_EXTHDR_F_PRESENT);
+	compare(rule, NFT_CMP_EQ, &there, 1);
 }
 
 static void load_port(struct nftnl_rule *rule, enum end end) {

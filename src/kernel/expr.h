@@ -31,6 +31,12 @@ void expr_family(struct nftnl_rule *rule, enum family family);
 void expr_interface(struct nftnl_rule *rule, enum direction direction, bool equal, const char *name);
 /* iif 0: made by this host; postrouting shows where a forwarded packet came in (Linux 5.7) */
 void expr_made_here(struct nftnl_rule *rule);
+/* ip6 nexthdr [!=] H */
+void expr_next_header(struct nftnl_rule *rule, bool equal, uint8_t header);
+/* hbh nexthdr != H: behind hop-by-hop options, which come first */
+void expr_behind_hop_by_hop_not(struct nftnl_rule *rule, uint8_t header);
+/* exthdr frag exists */
+void expr_has_fragment_header(struct nftnl_rule *rule);
 /* th sport|dport LO-HI; the protocol was checked before */
 void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
 /* Sets of set_id 0 are found by their name alone.

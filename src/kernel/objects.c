@@ -85,10 +85,10 @@ void put_chain(struct compiler *compiler, const char *name) {
 	put_chain_message(compiler->batch, NFT_MSG_NEWCHAIN, NFPROTO_INET, name, NULL);
 }
 
-void put_counter_message(struct batch *batch, uint16_t type, const char *name) {
+void put_counter_message(struct batch *batch, uint16_t type, uint16_t family, const char *name) {
 	struct nftnl_obj *counter = or_abort(nftnl_obj_alloc());
 	struct nlmsghdr *message =
-	    batch_message(batch, type, NFPROTO_INET, type == NFT_MSG_NEWOBJ ? NLM_F_CREATE : 0);
+	    batch_message(batch, type, family, type == NFT_MSG_NEWOBJ ? NLM_F_CREATE : 0);
 
 	nftnl_obj_set_str(counter, NFTNL_OBJ_TABLE, TABLE_NAME);
 	nftnl_obj_set_str(counter, NFTNL_OBJ_NAME, name);
@@ -100,7 +100,7 @@ void put_counter_message(struct batch *batch, uint16_t type, const char *name) {
 }
 
 void put_counter(struct compiler *compiler, const char *name) {
-	put_counter_message(compiler->batch, NFT_MSG_NEWOBJ, name);
+	put_counter_message(compiler->batch, NFT_MSG_NEWOBJ, NFPROTO_INET, name);
 }
 
 /* The family stays with the rule until rule_finish writes its message. */

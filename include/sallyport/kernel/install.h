@@ -73,7 +73,8 @@ struct kernel_counter {
 	char name[64];
 	uint64_t packets, bytes;
 };
-#define BUSY_COUNTER "busy_admitted" /* connections that the kernel admitted by itself: busy.c */
+#define FRAGMENT_COUNTER "fragment_order"
+#define BUSY_COUNTER     "busy_admitted" /* connections that the kernel admitted by itself: busy.c */
 int install_counters(struct install *install, struct kernel_counter *counters, size_t max, struct error *err);
 
 /* Readable when somebody changed nftables. */

@@ -264,8 +264,8 @@ static void the_queue_stands_where_the_dispatch_says(void **state) {
 	struct reading with_native = compiled("", &native), with_xtables = compiled("", &xtables);
 	(void)state;
 	/* ip and ip6 tables for the target, each made once to be removed and once to stand. */
-	assert_int_equal(with_native.kinds[NFT_MSG_NEWTABLE], 2);
-	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWTABLE], 6);
+	assert_int_equal(with_native.kinds[NFT_MSG_NEWTABLE], 4);
+	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWTABLE], 7);
 	assert_int_equal(with_xtables.kinds[NFT_MSG_NEWRULE], with_native.kinds[NFT_MSG_NEWRULE] + 6);
 }
 
@@ -305,7 +305,7 @@ static void a_detached_ruleset_still_marks_what_it_would_ask(void **state) {
 	batch_begin(&batch);
 	compile_detachment(&batch, &xtables, &marks);
 	reading = read_batch(&batch);
-	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 2); /* the tables of both families, queue chains all of them */
+	assert_int_equal(reading.kinds[NFT_MSG_DELRULE], 6); /* the queue chains of both families */
 	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 0);
 }
 

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A busy host: the kernel admits by itself to ports that the rules open to all. What follows is as if
+the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
+
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from scapy.layers.inet import TCP
+
+from clients import OPEN, SILENT, connect, echo, outcome
+from crowd import wait_list_is_right
+from leases import end_lease, end_leases, key_of, wait_leased
+from net import wait_for
+from test_leases import retransmitted
+from test_nat import published  # noqa: F401  a fixture
+from wire import Wire, ip
+
+# The second connection within a second makes a port busy.
+BUSY = "default in drop\ndefault out drop\nbusy above 1/s\n"
+RULES = BUSY + "allow in tcp 80\n"
+CROWD = 8
+
+
+def admitted(daemon):
+    return daemon.stats()["kernel"]["busy_admitted"]
+
+
+def flush(namespace, *sets):
+    for name in sets:
+        namespace.run("nft", "flush", "set", "inet", "sallyport", name)
+
+
+def end_busyness(namespace):
+    """As if the two minutes were over in which the kernel grants leases by itself."""
+    flush(namespace, "busy", "unseen")
+
+
+def is_cut(sock, patience=1.5):
+    sock.settimeout(patience)
+    try:
+        sock.send(b"anybody?")
+        return not sock.recv(100)
+    except (TimeoutError, ConnectionResetError):
+        return True
+
+
+@contextmanager
+def crowd(daemon, namespace, address, port=80, count=CROWD):
+    """So many connections at once that the kernel admits most of them."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(connect(namespace, address, port)) for _ in range(count)]
+        assert all(echo(sock) for sock in socks)
+        assert admitted(daemon) >= count // 2, "the port was not busy"
+        yield socks
+
+
+def test_what_the_kernel_admits_is_listed_and_counted(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        wait_list_is_right(daemon, net.srv)
+        assert len(daemon.json("list", "tcp", "state", "established")) == CROWD
+        rule, = [row for row in daemon.json("rules") if row["text"].startswith("allow in tcp 80")]
+        assert rule["connections"] == CROWD
+    assert "busy: more than 1 new connections a second" in daemon.log()
+
+
+def test_a_lease_that_runs_out_on_a_busy_port_is_renewed_by_the_kernel(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        before = retransmitted(net.cli, net.srv)
+        for sock in socks:
+            end_lease(net.srv, key_of(sock))
+            assert echo(sock)
+            wait_leased(net.srv, key_of(sock))
+        assert retransmitted(net.cli, net.srv) == before
+
+
+def test_when_the_host_is_calm_again_the_daemon_knows_them(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        wait_list_is_right(daemon, net.srv)
+        end_busyness(net.srv)
+        end_leases(net.srv, [key_of(sock) for sock in socks])
+        before = retransmitted(net.cli, net.srv)
+        assert all(echo(sock) for sock in socks)
+        assert retransmitted(net.cli, net.srv) == before
+        assert daemon.reason("pass.connection") >= CROWD
+
+
+def test_without_anybody_asking_the_daemon_catches_up(firewall, servers, net, side):
+    """Else the first pause that is longer than a lease would cut what the kernel admitted."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        wait_for(lambda: daemon.status()["connections"]["count"] >= CROWD, "the table knows them", 20)
+
+
+def test_a_killed_connection_stays_out_of_a_busy_port(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        victim, others = socks[-1], socks[:-1]
+        daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
+        assert is_cut(victim)
+        assert all(echo(sock) for sock in others)
+
+
+def test_a_reload_that_forbids_cuts_what_the_kernel_admitted(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        daemon.reload(BUSY + f"drop in tcp 80 from {side.cli}\nallow in tcp 80\n")
+        assert all(is_cut(sock, 0.5) for sock in socks)
+        assert outcome(net.cli, side.srv, 80) == SILENT
+
+
+def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        daemon.reload(RULES + "allow in tcp 81\n")
+        end_leases(net.srv, [key_of(sock) for sock in socks])
+        assert all(echo(sock) for sock in socks)
+        daemon.reload(RULES.replace("busy above 1/s", "busy never"))
+        end_leases(net.srv, [key_of(sock) for sock in socks])
+        assert all(echo(sock) for sock in socks)
+
+
+def test_a_restart_cuts_nothing_that_the_kernel_admitted(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        daemon.kill()
+        assert all(echo(sock) for sock in socks)
+        daemon.start()
+        wait_list_is_right(daemon, net.srv)
+        end_busyness(net.srv)
+        end_leases(net.srv, [key_of(sock) for sock in socks])
+        assert all(echo(sock) for sock in socks)
+
+
+@pytest.mark.parametrize("rule", ["allow in tcp 80 strict", "allow in log tcp 80", "allow in tcp 80 from {cli}",
+                                  "allow in tcp 80 on wan0", "inspect all\nallow in tcp 80",
+                                  "on-failure closed\nallow in tcp 80"])
+def test_a_rule_with_a_condition_is_always_the_daemons(firewall, servers, net, side, rule):
+    daemon = firewall(BUSY + rule.format(cli=side.cli) + "\n")
+    servers.tcp(80)
+    for _ in range(CROWD):
+        assert outcome(net.cli, side.srv, 80) == OPEN
+    assert admitted(daemon) == 0
+
+
+def test_busy_never_leaves_every_connection_to_the_daemon(firewall, servers, net, side):
+    daemon = firewall(RULES.replace("busy above 1/s", "busy never"))
+    servers.tcp(80)
+    for _ in range(CROWD):
+        assert outcome(net.cli, side.srv, 80) == OPEN
+    assert admitted(daemon) == 0
+
+
+def test_other_ports_stay_closed_while_one_is_busy(firewall, servers, witness, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80, 81)
+    seen = witness(closed="tcp dport 81")
+    with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
+        assert outcome(net.cli, side.srv, 81) == SILENT
+        for flags in ("A", "SA", "FA", "PA"):
+            wire.send(ip(side, side.cli, side.srv) / TCP(sport=40000, dport=81, flags=flags))
+        assert outcome(net.cli, side.srv, 80) == OPEN
+        assert not servers.accepted[81]
+    assert seen.behind("closed") == 0
+
+
+def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, side):
+    """What only the kernel admitted leaves nothing behind; who means it gets in."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv, count=2 * CROWD), Wire(net) as wire:
+        before = daemon.status()["connections"]["count"]
+        wire.send(*(ip(side, side.cli, side.srv) / TCP(sport=sport, dport=80, flags="S", seq=7)
+                    for sport in range(20000, 22000)))
+        wait_for(lambda: admitted(daemon) >= 1500, "the kernel has admitted the flood", 10)
+        assert outcome(net.cli, side.srv, 80) == OPEN
+        assert daemon.status()["connections"]["count"] < before + 4 * CROWD
+
+
+def test_a_published_port_can_be_busy(firewall, published, net, side):  # noqa: F811
+    """Nothing is open on the host itself: the leases tell what the kernel has admitted."""
+    daemon = firewall(BUSY + "allow in tcp 8080\n")
+    with crowd(daemon, net.cli, side.srv, port=8080) as socks:
+        def known():
+            return len(daemon.json("list", "tcp", "state", "established")) >= CROWD
+        wait_for(known, "the table knows them", 10)
+        end_busyness(net.srv)
+        end_leases(net.srv, [key_of(sock) for sock in socks])
+        assert all(echo(sock) for sock in socks)
