@@ -29,9 +29,20 @@ allow in tcp 9001 strict
 allow out tcp 20000-24999
 allow out tcp 25000-29999 strict
 allow in tcp 30000-30999
+allow in tcp 8080
+allow in tcp 8081 strict
+"""
+# Another program's: a container's server, under the ports that the client sees.
+PUBLISH = """table {family} published {{
+	chain published {{
+		type nat hook prerouting priority dstnat;
+		tcp dport {{ 8080, 8081 }} dnat to {target}:80
+	}}
+}}
 """
 MODES = ("lease", "strict")
 HOST_PORT = {"lease": 9000, "strict": 9001}
+PUBLISHED_PORT = {"lease": 8080, "strict": 8081}
 OPEN_PORTS = itertools.count(30000)  # of this host
 NEXT_PORT = {"lease": itertools.count(PORTS[0]), "strict": itertools.count(PORTS[0] + 5000)}
 HOPS = 77  # of segments that the witness is to count
@@ -131,6 +142,16 @@ def asked(net, daemon, wire, side, mode, local_port):
         assert sock.connect_ex((side.cli, peer.port)) == errno.EINPROGRESS
         peer.take(peer.hear("S"))
         yield peer, sock
+
+
+@pytest.fixture
+def published(net, daemon, servers_at, wire, side, mode):
+    """A peer of a container's echo server; it has said nothing yet."""
+    servers_at(net.ctr).tcp(80)
+    family, target = ("ip", side.ctr) if side.version == 4 else ("ip6", f"[{side.ctr}]")
+    net.srv.run("nft", "-f", "-", input=PUBLISH.format(family=family, target=target))
+    yield Peer(wire, side, next(NEXT_PORT[mode]), PUBLISHED_PORT[mode])
+    net.srv.run("nft", "delete", "table", family, "published")
 
 
 def key_of(peer):
@@ -257,6 +278,28 @@ def test_a_segment_that_does_not_belong(daemon, seen, talk, net, side, mode, seg
 
 
 # conversations
+
+def check_echo(peer):
+    peer.send("PA", b"echo")
+    peer.next += 4
+    assert bytes(peer.hear("PA", seq=peer.theirs, ack=peer.next).payload) == b"echo"
+    peer.theirs += 4
+    peer.send("A")
+
+
+def test_a_reset_that_dies_on_its_last_hop_does_not_cut(daemon, net, published, mode):
+    """It is exact, the firewall sees it and the container does not: too few hops. Both sides speak on,
+    with a lease that runs out or under the daemon's eyes, and so the connection stays."""
+    peer = published.shake_hands()
+    check_echo(peer)
+    peer.send("R", hops=1)
+    wait_state(daemon, peer, "CLOSED")
+    if mode == "lease":
+        end_lease(net.srv, key_of(peer))
+    check_echo(peer)
+    wait_state(daemon, peer, "ESTABLISHED")
+    check_echo(peer)
+
 
 def test_an_exact_reset_closes_and_the_port_can_be_used_again(daemon, talk, listener):
     """RFC 9293 3.10.7.4: the stack obeys it and answers nothing; with a lease the daemon has a copy,
