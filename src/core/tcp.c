@@ -172,6 +172,15 @@ static void expect_reset(struct tcp_track *track, const struct tcp_segment *rese
 	}
 }
 
+/* Of what an earlier daemon has seen only the state is left: it tells who has sent FIN. */
+static void recall_fins(enum tcp_state state, struct tcp_track *track) {
+	bool both = state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
+	if (both || state == TCP_FIN_WAIT)
+		track->sides[SIDE_OPENER].flags |= SIDE_FIN;
+	if (both || state == TCP_CLOSE_WAIT)
+		track->sides[SIDE_OTHER].flags |= SIDE_FIN;
+}
+
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
 		 enum side side) {
 	enum { KEPT = SIDE_FIN | SIDE_FIN_ACKED | SIDE_MUTE };
@@ -184,6 +193,7 @@ bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tc
 	tcp_pickup(track, segment, side);
 	track->sides[0].flags |= kept[0];
 	track->sides[1].flags |= kept[1];
+	recall_fins(*state, track);
 	if (*state == TCP_SYN_SENT || *state == TCP_SYN_RECV)
 		*state = TCP_ESTABLISHED;
 	return true;
