@@ -121,7 +121,8 @@ SHAPES |= {
     "overlap_of_both": (lambda h, l: [piece(h, 0, 32), piece(h, 64, 96), piece(l, 24, 72), piece(h, 32, 64)],
                         NOTHING),
     "overlap_by_one_unit": (lambda h, l: [piece(h, 0, 40), piece(l, 32, 64), piece(h, 64, 96)], NOTHING),
-    "overlap_of_the_whole": (lambda h, l: [piece(h, 32, 64), piece(l, 0, 96, True), *thirds(h)[::2]], NOTHING),
+    "overlap_of_the_whole": (lambda h, l: [piece(h, 32, 64), piece(l, 0, 96, True), *thirds(h)[::2]],
+                             NOTHING),
     "overlap_of_the_whole_late": (lambda h, l: [*thirds(h)[:2], piece(l, 0, 96, True), piece(h, 64, 96)],
                                   NOTHING),
     "rest_behind_an_overlap": (lambda h, l: [piece(h, 0, 32), piece(l, 24, 64), piece(h, 32, 64),
@@ -159,20 +160,26 @@ SHAPES |= {
 def lay(side, part, message, **fields):
     """One piece as a packet."""
     if side.version == 4:
-        fields = {"flags": "MF" if part.more else 0, "proto": message.protocol(side), "src": side.cli} | fields
-        return IP(dst=side.srv, id=message.number, frag=part.offset // 8, **fields) / Raw(part.data)
+        fields = {"flags": "MF" if part.more else 0, "proto": message.protocol(side), "src": side.cli,
+                  "dst": side.srv} | fields
+        return IP(id=message.number, frag=part.offset // 8, **fields) / Raw(part.data)
     fields = {"nh": message.protocol(side)} | fields
     return (IPv6(src=fields.pop("src", side.cli), dst=side.srv) /
             IPv6ExtHdrFragment(offset=part.offset // 8, m=int(part.more), id=message.number, **fields) /
             Raw(part.data))
 
 
+def arriving(messages, result, side):
+    """Who is whole."""
+    return [message if who == H else message.liar(side)
+            for message in messages for who in result.whole[message.kind]]
+
+
 def judged(arena, side, cut_up, result):
     """Sends what `cut_up` makes of each message, and compares what became of them with `result`."""
     messages = arena.messages(side)
     packets = [packet for message in messages for packet in cut_up(message, message.liar(side))]
-    whole = [one for message in messages for who in result.whole[message.kind]
-             for one in [message if who == H else message.liar(side)]]
+    whole = arriving(messages, result, side)
     through = {str(one) for one in whole if one.opens}
     report = arena.judge(side, packets, len(through) if result.answered else 0)
     assert report.behind == through
@@ -182,14 +189,18 @@ def judged(arena, side, cut_up, result):
     return report
 
 
+def shaped(side, shape):
+    """The packets of a shape, for a message and its liar."""
+    return lambda message, liar: [lay(side, part, message)
+                                  for part in shape(message.bytes(side), liar.bytes(side))]
+
+
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("side", BOTH, ids=lambda side: side.name)
 def test_shape(arena, side, name):
     shape, result = SHAPES[name][0], SHAPES[name][-1 if side.version == 6 else 1]
 
-    def cut_up(message, liar):
-        return [lay(side, part, message) for part in shape(message.bytes(side), liar.bytes(side))]
-    judged(arena, side, cut_up, result)
+    judged(arena, side, shaped(side, shape), result)
 
 
 @pytest.mark.parametrize("side", BOTH, ids=lambda side: side.name)
@@ -256,7 +267,8 @@ def six(message, data, *bounds, number=None, ahead=(44, b""), ident=0, source=IP
     bounds = [0, *bounds, len(data)]
     kind, chain = ahead
     return [IPv6(src=source, dst=IPV6.srv, nh=kind) /
-            Raw(chain + fragment_header(number, message.number + ident, begin, end < len(data)) + data[begin:end])
+            Raw(chain + fragment_header(number, message.number + ident, begin, end < len(data)) +
+                data[begin:end])
             for begin, end in zip(bounds, bounds[1:])]
 
 
@@ -286,19 +298,18 @@ def refused(count, **reasons):
     return Result(extra={"refused": count} | {f"drop.{name}": number for name, number in reasons.items()})
 
 
-# The stack reads the chain of a packet put together behind other headers than hop-by-hop options from the
-# wrong place (see test_no_second_reading), so what comes so is not even of use to an honest sender.
-MISREAD = pytest.mark.xfail(strict=True, reason="the kernel's reassembly leaves a chain that its stack misreads")
-
-# The kernel drops none of these in its own right unless said so: UDP and ICMP are dropped by the daemon, and a
-# TCP SYN to the closed port already by the port map.
+# UDP and ICMP are dropped by the daemon, and so is a TCP SYN to the open port; one to the closed port
+# falls to the port map, which asks nobody.
 BAD_CHAIN = refused(1, header=5)
+# What is left of it are pieces. nftables reads no ports in them, or those of a first piece alone, and
+# finds flags there that no TCP sends.
+NESTED = Result(extra={"drop.fragment": 9, "refused": 1, "bogus_flags": 2})
+NO_CHAIN = refused(0, fragment=6)
 
 # name: (packets of a message and its liar, result)
-NESTED = Result(extra={"drop.fragment": 9, "refused": 1, "bogus_flags": 2})
 CHAINS = {
-    # RFC 6946: whole packets with a fragment header. One amid pieces of the same identification overlaps them
-    # for Linux, which discards all; RFC 6946 would have them kept apart. Nothing gets through that should not.
+    # RFC 6946: whole packets with a fragment header. One amid pieces of the same identification overlaps
+    # them for Linux, which discards all; the RFC would have them kept apart. Either way nothing is mixed.
     "atomic": (lambda m, l: six(m, body(m)), HONEST),
     "atomic_twice": (lambda m, l: six(m, body(m)) * 2, Result((H,), {"refused": 3})),
     "atomic_of_a_liar_first": (lambda m, l: six(m, body(l)) + six(m, body(m), 32, 64), BOTH_WHOLE),
@@ -312,19 +323,19 @@ CHAINS = {
     "fragment_in_fragment": (lambda m, l: six(m, wrapped(m, 0, 48), 32, number=FRAGMENT) +
                              six(m, wrapped(m, 48, SIZE), 32, number=FRAGMENT, ident=2), NESTED),
     # RFC 7112, 8200 4.5: the first piece has to hold the whole chain, transport header included
-    "split_inside_options": (lambda m, l: six(m, optioned(m), 16, number=DESTINATION), refused(0, fragment=6)),
+    "split_inside_options": (lambda m, l: six(m, optioned(m), 16, number=DESTINATION), NO_CHAIN),
     "split_inside_options_backward": (lambda m, l: six(m, optioned(m), 16, number=DESTINATION)[::-1],
-                                      refused(0, fragment=6)),
-    "split_behind_options": (lambda m, l: six(m, optioned(m), 24, number=DESTINATION), refused(0, fragment=6)),
+                                      NO_CHAIN),
+    "split_behind_options": (lambda m, l: six(m, optioned(m), 24, number=DESTINATION), NO_CHAIN),
     "split_inside_tcp": (lambda m, l: six(m, optioned(m), 32, number=DESTINATION), NO_TCP),
     "split_behind_transport": (lambda m, l: six(m, optioned(m), 56, number=DESTINATION), HONEST),
     "five_headers_inside": (lambda m, l: six(m, chained(m, 5), 72, number=DESTINATION), HONEST),
     "nine_headers_inside": (lambda m, l: six(m, chained(m, 9), 104, number=DESTINATION), BAD_CHAIN),
     # what stands around the fragment header
-    "hop_by_hop_ahead": (lambda m, l: six(m, body(m), 32, 64, ahead=(HOP_BY_HOP, options(FRAGMENT))), HONEST),
+    "hop_by_hop_ahead": (lambda m, l: six(m, body(m), 32, ahead=(HOP_BY_HOP, options(FRAGMENT))), HONEST),
     "hop_by_hop_inside": (lambda m, l: six(m, optioned(m, 8), 40, number=HOP_BY_HOP),
                           Result((H,), answered=False)),  # the stack knows none there
-    "routing_0_ahead": (lambda m, l: six(m, body(m), 32, 64, ahead=(ROUTING, routing(FRAGMENT, 0))), BAD_CHAIN),
+    "routing_0_ahead": (lambda m, l: six(m, body(m), 32, ahead=(ROUTING, routing(FRAGMENT, 0))), BAD_CHAIN),
     "routing_0_inside": (lambda m, l: six(m, routing(p(m), 0) + body(m), 64, number=ROUTING), BAD_CHAIN),
     "jumbo_ahead": (lambda m, l: six(m, body(m), 32, 64, ahead=(HOP_BY_HOP, JUMBO)), NOTHING),  # RFC 2675 3
     # what differs between pieces: the first one says what it is (RFC 8200 4.5)
@@ -337,7 +348,8 @@ CHAINS = {
     "header_cut_short": (lambda m, l: [IPv6(src=IPV6.cli, dst=IPV6.srv, nh=FRAGMENT) /
                                        Raw(fragment_header(p(m), m.number)[:4])],
                          refused(0, truncated=6)),
-    "other_source": (lambda m, l: six(m, body(m), 32)[:1] + six(m, body(m), 32, source=IPV6.cli_b)[1:], NOTHING),
+    "other_source": (lambda m, l: six(m, body(m), 32)[:1] +
+                     six(m, body(m), 32, source=IPV6.cli_b)[1:], NOTHING),
 }
 
 
@@ -354,7 +366,8 @@ AHEAD = {
 DNS = 53
 
 
-@MISREAD
+@pytest.mark.xfail(strict=True, reason="the stack misreads what the kernel puts together behind other "
+                                      "headers than hop-by-hop options, and the rules let it in")
 @pytest.mark.parametrize("name", AHEAD)
 def test_no_second_reading(arena, name):
     """The rules and the stack must read one and the same packet. Destination options ahead of a fragment
@@ -367,6 +380,7 @@ def test_no_second_reading(arena, name):
     outer = struct.pack("!HHHH", 17 << 8, DNS, 8 + len(inside + filler), 0) + inside + filler
     before = arena.servers.datagrams[CLOSED]
     arena.judge(IPV6, six(closed, outer, 128, number=17, ahead=AHEAD[name]))
+    arena.judge(IPV6, [])  # by now the server has counted what it had before the fence
     assert arena.servers.datagrams[CLOSED] == before
 
 
@@ -395,7 +409,7 @@ def reassembly_time_exceeded(packet):
             isinstance(error, ICMPv6TimeExceeded) and error.code == 1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def headless():
     """An arena whose daemon has been killed: the guard judges."""
     made = Arena()
@@ -404,14 +418,20 @@ def headless():
     made.close()
 
 
-def test_without_the_daemon(headless):
+BATCH = 12  # cases at a time: pieces that complete nothing wait in the kernel, which bounds their memory
+
+
+@pytest.mark.parametrize("side", BOTH, ids=lambda side: side.name)
+def test_without_the_daemon(headless, side):
     """Nobody is asked: the same shapes and chains, and still nothing closed comes through."""
-    for side in BOTH:
-        names = [(lambda m, l, shape=row[0]: [lay(side, part, m) for part in shape(m.bytes(side), l.bytes(side))],
-                  row[-1 if side.version == 6 else 1]) for row in SHAPES.values()]
-        for cut_up, result in names + (list(CHAINS.values()) if side.version == 6 else []):
+    cases = [(shaped(side, row[0]), row[-1 if side.version == 6 else 1]) for row in SHAPES.values()]
+    cases += CHAINS.values() if side.version == 6 else []
+    for first in range(0, len(cases), BATCH):
+        packets, expected = [], set()
+        for cut_up, result in cases[first:first + BATCH]:
             messages = headless.messages(side)
-            report = headless.judge(side, [packet for m in messages for packet in cut_up(m, m.liar(side))])
-            assert not {one for one in report.behind if " closed " in one}
-            assert {one.split()[0] for one in report.behind} >= {kind for kind in result.whole
-                                                                 if result.whole[kind]}
+            packets += [packet for one in messages for packet in cut_up(one, one.liar(side))]
+            expected |= {str(one) for one in arriving(messages, result, side) if one.opens}
+        report = headless.judge(side, packets)
+        assert not {one for one in report.behind if " closed " in one}
+        assert report.behind >= expected

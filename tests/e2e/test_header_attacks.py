@@ -15,7 +15,7 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
-from arena import Arena
+from arena import SIZE, Arena
 from net import IPV4, IPV6
 
 # How far the open ones come: to the ports, to the local stack, which drops them unanswered, or not so far.
@@ -41,14 +41,14 @@ def judged(arena, side, build, counts, through):
     assert report.counts == Counter(counts)
 
 
-def four(options, **fields):
-    """The message behind an IPv4 header with these option bytes."""
+def four(options):
+    """The message behind an IPv4 header with these option bytes, right or wrong."""
     def build(message):
         length = 20 + len(options)
-        packet = bytearray(bytes(IP(src=IPV4.cli, dst=IPV4.srv, proto=message.protocol(IPV4),
-                                    ihl=length // 4, len=length + len(message.bytes(IPV4)), **fields)))
-        whole = IP(bytes(packet[:20]) + options + message.bytes(IPV4))
-        del whole.chksum
+        header = IP(src=IPV4.cli, dst=IPV4.srv, proto=message.protocol(IPV4), ihl=length // 4,
+                    len=length + SIZE)
+        whole = IP(bytes(header)[:20] + options + message.bytes(IPV4))
+        del whole.chksum  # written anew
         return whole
     return build
 
@@ -123,7 +123,8 @@ CASES6 = {
         six(HOP_BY_HOP, lambda number: header(number, b"\xfe\x04\0\0\0\0")), {}, NEVER),
     "header_longer_than_the_packet": (
         six(DESTINATION, lambda number: bytes([number, 255]) + bytes(6)), {"drop.truncated": 6}, NEVER),
-    "jumbo_of_a_small_packet": (six(HOP_BY_HOP, lambda number: header(number, b"\xc2\x04\0\0\0\x68")), {}, NEVER),
+    "jumbo_of_a_small_packet": (
+        six(HOP_BY_HOP, lambda number: header(number, b"\xc2\x04\0\0\0\x68")), {}, NEVER),
 }
 
 
