@@ -230,7 +230,7 @@ bool install_was_removed(struct install *install) {
 	bool lost = false;
 
 	for (;;) {
-		ssize_t length = recv(install_watch_fd(install), buffer, sizeof(buffer), MSG_DONTWAIT);
+		ssize_t length = receive_from_kernel(install->watch, buffer, sizeof(buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 		int left = (int)length;
 

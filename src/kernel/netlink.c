@@ -75,6 +75,19 @@ struct mnl_socket *nft_socket_open(struct error *err) {
 	return NULL;
 }
 
+ssize_t receive_from_kernel(struct mnl_socket *socket, void *buffer, size_t room, int flags) {
+	struct sockaddr_nl sender = {0};
+	socklen_t size;
+	ssize_t length;
+
+	do {
+		size = sizeof(sender);
+		length = recvfrom(mnl_socket_get_fd(socket), buffer, room, flags, (struct sockaddr *)&sender,
+				  &size);
+	} while (length >= 0 && sender.nl_pid != 0);
+	return length;
+}
+
 static bool allow_size(int fd, size_t length) {
 	int size = (int)(length + SEND_SLACK);
 	int room;
@@ -92,7 +105,7 @@ static int first_error(struct mnl_socket *socket, uint32_t *sequence) {
 	int code = 0;
 
 	for (;;) {
-		ssize_t length = recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT);
+		ssize_t length = receive_from_kernel(socket, buffer, sizeof(buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 		int left = (int)length;
 
