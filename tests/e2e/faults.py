@@ -144,8 +144,18 @@ def send_all(sock, messages):
 
 @contextmanager
 def stopped(daemon):
+    """All of its threads stand still within the block."""
+    pid = daemon.process.pid
+
+    def still():
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as file:
+                if file.read().rpartition(")")[2].split()[0] != "T":
+                    return False
+        return True
     daemon.process.send_signal(signal.SIGSTOP)
     try:
+        wait_for(still, "the daemon is stopped")
         yield
     finally:
         daemon.process.send_signal(signal.SIGCONT)
@@ -157,7 +167,7 @@ class Traffic:
     """Under crowd.RULES: an established connection each way, and questions about all the rest."""
 
     def __init__(self, net, side, servers, outside, leased=True):
-        self.net, self.side, self.servers = net, side, servers
+        self.net, self.side, self.servers, self.outside = net, side, servers, outside
         servers.tcp(SHORT, STEADY, CLOSED).udp(FLOW, CLOSED)
         outside.tcp(SHORT, STEADY, CLOSED).udp(FLOW)
         self.inward = connect(net.cli, side.srv, STEADY)
@@ -179,8 +189,8 @@ class Traffic:
     def check_closed(self):
         """What is dropped on its way out the sender is told."""
         net, side = self.net, self.side
-        assert outcome(net.cli, side.srv, CLOSED) == SILENT
-        assert outcome(net.srv, side.cli, CLOSED) != OPEN
+        assert outcome(net.cli, side.srv, CLOSED, patience=0.15) == SILENT
+        assert outcome(net.srv, side.cli, CLOSED, patience=0.15) != OPEN
         assert udp_outcome(net.cli, side.srv, CLOSED, patience=0.1) == SILENT
         assert not self.servers.accepted[CLOSED] and not self.servers.datagrams[CLOSED]
 
