@@ -282,7 +282,8 @@ static void a_clock_that_is_behind_ends_nothing(void **state) {
 		expire(table, jumps[i]);
 	assert_int_equal(count(table), STATES);
 	renew(table, TCP_ESTABLISHED, 400);
-	assert_int_equal(second_of_end(table, TCP_ESTABLISHED, 300, 20000), 400 + timeout_of(TCP_ESTABLISHED));
+	assert_int_equal(second_of_end(table, TCP_ESTABLISHED, 300, 20000),
+			 400 + timeout_of(TCP_ESTABLISHED));
 	assert_int_equal(count(table), 0);
 	table_free(table);
 }

@@ -184,7 +184,7 @@ static void test_list_row(void **state) {
 	close(fd);
 }
 
-static void test_a_connection_of_a_second_that_has_not_begun_here_is_no_age_old(void **state) {
+static void test_no_age_is_less_than_nothing(void **state) {
 	struct stage *stage = *state;
 	int fd = connect_to(stage);
 
@@ -376,7 +376,7 @@ static void test_path_in_use(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_list_row, stage_open, stage_close),
-	    cmocka_unit_test_setup_teardown(test_a_connection_of_a_second_that_has_not_begun_here_is_no_age_old, stage_open, stage_close),
+	    cmocka_unit_test_setup_teardown(test_no_age_is_less_than_nothing, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_several_requests_on_one_connection, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_explain, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_slow_reader_gets_every_row, stage_open, stage_close),
