@@ -56,3 +56,7 @@ json_t *answer_default(const struct ruleset *ruleset, enum direction direction) 
 json_t *answer_count(uint64_t count) {
 	return json_integer((json_int_t)count);
 }
+
+json_t *answer_seconds_since(uint32_t then, uint32_t now) {
+	return answer_count(now > then ? now - then : 0);
+}

@@ -50,12 +50,13 @@ static json_t *connection_answer(const struct daemon *daemon, const struct conne
 	char local[ADDR_TEXT], remote[ADDR_TEXT];
 	json_t *row;
 
-	row = json_pack("{s:o, s:s, s:i, s:s, s:i, s:s, s:s, s:I, s:I, s:o, s:I}", "proto",
+	row = json_pack("{s:o, s:s, s:i, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:I}", "proto",
 			protocol_answer(key->protocol), "local", addr_print(&key->local, local), "local_port",
 			key->local_port, "remote", addr_print(&key->remote, remote), "remote_port",
 			key->remote_port, "direction", direction_name((enum direction)connection->direction),
-			"state", state_name(connection->state), "age", (json_int_t)(now - connection->opened),
-			"idle", (json_int_t)(now - connection->renewed), "rule",
+			"state", state_name(connection->state), "age",
+			answer_seconds_since(connection->opened, now), "idle",
+			answer_seconds_since(connection->renewed, now), "rule",
 			answer_place(policy_place(daemon_policy(daemon), connection)), "generation",
 			(json_int_t)generation_of(daemon, connection));
 	if (service)

@@ -18,7 +18,7 @@ struct rule_listing {
 };
 
 static json_t *last_hit_answer(uint32_t last_hit, uint32_t now) {
-	return last_hit ? answer_count(now - last_hit) : json_null();
+	return last_hit ? answer_seconds_since(last_hit, now) : json_null();
 }
 
 /* `index` as in the counters: by rule, then the two defaults. */

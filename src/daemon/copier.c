@@ -152,7 +152,7 @@ void copier_catch_up(const struct copier *copier) {
 
 bool copier_has_failed(const struct copier *copier, struct error *err) {
 	if (!atomic_load_explicit(&copier->failed, memory_order_acquire))
-		return false;
+		return copies_are_lost(copier->copies, err);
 	*err = copier->error;
 	return true;
 }

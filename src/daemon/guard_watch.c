@@ -67,7 +67,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	watch->restored = now;
 	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
-			  "another program removed our nftables table, and it cannot be put back: %s",
+			  "another program changed our nftables table, and it cannot be put back: %s",
 			  err.text);
 		return;
 	}
@@ -75,7 +75,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	watch->last = 0;
 	forget_windows(daemon);
 	log_write(&daemon->log, LOG_REINSTALLED, NULL,
-		  "another program removed our nftables table; it is back");
+		  "another program changed or removed our nftables table; it is back");
 }
 
 void guard_watch_tick(struct guard_watch *watch, struct daemon *daemon) {

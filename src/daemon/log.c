@@ -6,6 +6,8 @@
 #include "sallyport/daemon/log.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -69,6 +71,34 @@ static bool write_journal(enum log_kind kind, const char *const *fields, const c
 	return sd_journal_sendv(vectors, count) == 0;
 }
 
+/* Nobody may be reading: what finds no room is lost, and we go on. A piece of a pipe's atomic size finds
+ * room whenever there is any. */
+static void write_piecewise(const char *text, size_t length) {
+	while (length > 0) {
+		struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+		size_t piece = length < PIPE_BUF ? length : PIPE_BUF;
+		ssize_t written;
+
+		if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
+			return;
+		written = write(STDERR_FILENO, text, piece);
+		if (written <= 0)
+			return;
+		text += written;
+		length -= (size_t)written;
+	}
+}
+
+static void write_stderr(const char *text) {
+	char *line;
+	int length = asprintf(&line, "sallyportd: %s\n", text);
+
+	if (length < 0)
+		return;
+	write_piecewise(line, (size_t)length);
+	free(line);
+}
+
 void log_write(const struct log *log, enum log_kind kind, const char *const *fields, const char *format,
 	       ...) {
 	static const char prefix[] = "MESSAGE=";
@@ -83,7 +113,7 @@ void log_write(const struct log *log, enum log_kind kind, const char *const *fie
 		return;
 	if (asprintf(&message, "%s%s", prefix, text) >= 0) {
 		if (!log->journal || !write_journal(kind, fields, message))
-			fprintf(stderr, "sallyportd: %s\n", text);
+			write_stderr(text);
 		free(message);
 	}
 	free(text);

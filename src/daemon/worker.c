@@ -224,7 +224,7 @@ bool worker_settle(const struct worker *worker) {
 
 bool worker_has_failed(const struct worker *worker, struct error *err) {
 	if (!atomic_load_explicit(&worker->failed, memory_order_acquire))
-		return false;
+		return queue_is_lost(worker->queue, err);
 	*err = worker->error;
 	return true;
 }

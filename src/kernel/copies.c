@@ -17,6 +17,8 @@
 #include <sys/time.h>
 
 #include "hook.h"
+#include "netlink.h"
+#include "owner.h"
 
 enum {
 	GROUP_BASE = 5600,
@@ -94,7 +96,7 @@ static void tune_socket(int fd) {
 }
 
 static void explain(uint16_t group, int code, struct error *err) {
-	if (code == EBUSY)
+	if ((code == EPERM || code == EBUSY) && owner_of_log_group(group, 0) == OWNER_ANOTHER)
 		error_set(
 		    err, "nflog group %u is taken by another program; stop it or give --queue another number",
 		    group);
@@ -226,8 +228,7 @@ static bool read_copy(struct copies *copies, const struct nlmsghdr *message, str
 int copies_receive(struct copies *copies, void (*see)(const struct copied *copied, void *context),
 		   void *context, struct error *err) {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)copies->datagram;
-	ssize_t length =
-	    recv(mnl_socket_get_fd(copies->socket), copies->datagram, sizeof(copies->datagram), 0);
+	ssize_t length = receive_from_kernel(copies->socket, copies->datagram, sizeof(copies->datagram), 0);
 	int left = (int)length, count = 0;
 
 	if (length < 0 && errno == ENOBUFS) {
@@ -249,6 +250,15 @@ int copies_receive(struct copies *copies, void (*see)(const struct copied *copie
 		count++;
 	}
 	return count;
+}
+
+bool copies_are_lost(const struct copies *copies, struct error *err) {
+	enum owner owner = owner_of_log_group(copies->group, mnl_socket_get_portid(copies->socket));
+
+	if (owner != OWNER_NOBODY && owner != OWNER_ANOTHER)
+		return false;
+	error_set(err, "nflog group %u is no longer ours; was nfnetlink_log unloaded?", copies->group);
+	return true;
 }
 
 uint64_t copies_take_lost(struct copies *copies) {

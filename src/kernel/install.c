@@ -4,13 +4,17 @@
  */
 #include "sallyport/kernel/install.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
+#include <linux/filter.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "compile.h"
 #include "counters.h"
@@ -18,6 +22,8 @@
 #include "probe.h"
 #include "sets.h"
 #include "standing.h"
+
+enum { WATCH_BUFFER = 4 << 20 };
 
 struct install {
 	struct mnl_socket *socket; /* transactions and dumps */
@@ -45,12 +51,30 @@ static bool send_and_free(struct install *install, struct batch *batch, int *cod
 
 /* ---- open, close ---- */
 
+/* Our own changes would fill the watch's buffer at every large reload. */
+static bool watch_others_alone(const struct install *install) {
+	struct sock_filter steps[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(mnl_socket_get_portid(install->socket)), 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
+
+	return setsockopt(install_watch_fd(install), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ==
+	       0;
+}
+
 static bool watch_open(struct install *install, struct error *err) {
-	int group = NFNLGRP_NFTABLES;
+	int group = NFNLGRP_NFTABLES, size = WATCH_BUFFER;
 
 	install->watch = nft_socket_open(err);
 	if (!install->watch)
 		return false;
+	if (setsockopt(install_watch_fd(install), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(install_watch_fd(install), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (!watch_others_alone(install))
+		return error_set(err, "cannot watch nftables: %s", strerror(errno));
 	if (mnl_socket_setsockopt(install->watch, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 		return error_set(err, "cannot watch nftables: %s", strerror(errno));
 	return true;
@@ -210,28 +234,48 @@ int install_watch_fd(const struct install *install) {
 	return mnl_socket_get_fd(install->watch);
 }
 
-/* True for an event that is about a table of ours and was not caused by us. */
-static bool is_foreign_change(const struct install *install, const struct nlmsghdr *message) {
+static const char *name_in(const struct nlmsghdr *message, uint16_t type) {
 	const struct nlattr *attribute;
 
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) == type &&
+		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
+			return mnl_attr_get_str(attribute);
+	}
+	return "";
+}
+
+/* What becomes of leases is no matter: without one the daemon is asked. */
+static bool is_about_leases(const struct nlmsghdr *message) {
+	static const char *const sets[] = {LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_SET_IPV4, HALF_SET_IPV6};
+	const char *set = name_in(message, NFTA_SET_ELEM_LIST_SET);
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		if (strcmp(set, sets[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* True for an event that is about a table of ours and was not caused by us. */
+static bool is_foreign_change(const struct install *install, const struct nlmsghdr *message) {
 	if (message->nlmsg_pid == mnl_socket_get_portid(install->socket))
 		return false;
 	switch (message->nlmsg_type & 0xff) {
+	case NFT_MSG_NEWTABLE: /* as a dormant one it lets everything through */
 	case NFT_MSG_DELTABLE:
+	case NFT_MSG_NEWCHAIN:
 	case NFT_MSG_DELCHAIN:
-	case NFT_MSG_DELRULE:
 	case NFT_MSG_NEWRULE:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_NEWSETELEM:
+	case NFT_MSG_DELSETELEM:
 		break;
 	default:
 		return false;
 	}
-	/* The table's name is attribute 1 of all four. */
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME &&
-		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-			return strcmp(mnl_attr_get_str(attribute), TABLE_NAME) == 0;
-	}
-	return false;
+	/* The table's name is attribute 1 of all of them. */
+	return strcmp(name_in(message, NFTA_TABLE_NAME), TABLE_NAME) == 0 && !is_about_leases(message);
 }
 
 bool install_was_removed(struct install *install) {
@@ -240,7 +284,7 @@ bool install_was_removed(struct install *install) {
 	bool lost = false;
 
 	for (;;) {
-		ssize_t length = recv(install_watch_fd(install), buffer, sizeof(buffer), MSG_DONTWAIT);
+		ssize_t length = receive_from_kernel(install->watch, buffer, sizeof(buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 		int left = (int)length;
 
@@ -251,7 +295,8 @@ bool install_was_removed(struct install *install) {
 		for (; length > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
 			foreign = foreign || is_foreign_change(install, message);
 	}
-	if (!foreign && (!lost || table_stands(install)))
+	/* What was lost may have been about our table. */
+	if (!foreign && !lost)
 		return false;
 	/* What is left of the table is unknown now: the next install starts from nothing. */
 	if (install->standing)

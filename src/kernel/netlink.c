@@ -75,6 +75,19 @@ struct mnl_socket *nft_socket_open(struct error *err) {
 	return NULL;
 }
 
+ssize_t receive_from_kernel(struct mnl_socket *socket, void *buffer, size_t room, int flags) {
+	struct sockaddr_nl sender = {0};
+	socklen_t size;
+	ssize_t length;
+
+	do {
+		size = sizeof(sender);
+		length = recvfrom(mnl_socket_get_fd(socket), buffer, room, flags, (struct sockaddr *)&sender,
+				  &size);
+	} while (length >= 0 && sender.nl_pid != 0);
+	return length;
+}
+
 static bool allow_size(int fd, size_t length) {
 	int size = (int)(length + SEND_SLACK);
 	int room;
@@ -89,21 +102,22 @@ static bool allow_size(int fd, size_t length) {
 /* The first error that waits on the socket, 0 for none. *sequence: the message it is about. */
 static int first_error(struct mnl_socket *socket, uint32_t *sequence) {
 	char buffer[16384];
-	int code = 0;
+	int code = 0, lost = 0;
 
 	for (;;) {
-		ssize_t length = recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT);
+		ssize_t length = receive_from_kernel(socket, buffer, sizeof(buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
 		int left = (int)length;
 
+		/* More answers than there is room for: the first ones are there and say more. */
 		if (length < 0 && errno == ENOBUFS) {
-			code = code ? code : ENOBUFS;
+			lost = ENOBUFS;
 			continue;
 		}
 		if (length < 0 && errno == EINTR)
 			continue;
 		if (length <= 0)
-			return code;
+			return code ? code : lost;
 		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 			const struct nlmsgerr *report = mnl_nlmsg_get_payload(message);
 
@@ -118,6 +132,10 @@ static int first_error(struct mnl_socket *socket, uint32_t *sequence) {
 }
 
 static bool explain_refusal(int code, uint32_t sequence, const struct batch *batch, struct error *err) {
+	/* Without the right to it the kernel does not read past the first message. */
+	if (code == EPERM && sequence > 1)
+		return error_set(err, "nftables refused: another program owns a table of our name (flags "
+				      "owner); stop it");
 	if (code == EPERM)
 		return error_set(err, "nftables refused: no permission; run as root or with CAP_NET_ADMIN");
 	if (code == EMSGSIZE)

@@ -40,6 +40,9 @@ bool batch_send(struct batch *batch, struct mnl_socket *socket, int *code, struc
 bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see, void *context,
 	      struct error *err);
 
+/* recv, of the kernel's datagrams alone: what other programs send to the socket is thrown away. */
+ssize_t receive_from_kernel(struct mnl_socket *socket, void *buffer, size_t room, int flags);
+
 /* The attribute of that type inside `nest`; NULL where either is missing. */
 const struct nlattr *nested_attribute(const struct nlattr *nest, uint16_t type);
 /* Big-endian, as nftables has it; 0 where it is missing or of another size. */

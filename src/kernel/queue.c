@@ -22,6 +22,7 @@
 #include <sys/time.h>
 
 #include "hook.h"
+#include "owner.h"
 
 enum {
 	/* Attributes beside the payload: packet header, mark, two interfaces, hardware address,
@@ -51,6 +52,7 @@ struct queue {
 	size_t message_size;
 	struct mmsghdr headers[QUEUE_BATCH];
 	struct iovec vectors[QUEUE_BATCH];
+	struct sockaddr_nl senders[QUEUE_BATCH];
 	uint8_t *messages; /* QUEUE_BATCH times message_size */
 	struct run run;
 	bool one_by_one; /* a packet whose id is unknown stays open: no batch verdict may touch it */
@@ -90,9 +92,7 @@ static bool bind_queue(struct queue *queue, const struct queue_options *options)
 }
 
 static bool explain_bind_failure(uint16_t number, int code, struct error *err) {
-	struct queue_figures figures;
-
-	if ((code == EPERM || code == EBUSY) && queue_figures(number, &figures))
+	if ((code == EPERM || code == EBUSY) && owner_of_queue(number, 0) == OWNER_ANOTHER)
 		return error_set(
 		    err, "nfqueue %u is owned by another program; stop it or give --queue another number",
 		    number);
@@ -109,6 +109,8 @@ static void prepare_buffers(struct queue *queue) {
 		queue->vectors[i].iov_len = queue->message_size;
 		queue->headers[i].msg_hdr.msg_iov = &queue->vectors[i];
 		queue->headers[i].msg_hdr.msg_iovlen = 1;
+		queue->headers[i].msg_hdr.msg_name = &queue->senders[i];
+		queue->headers[i].msg_hdr.msg_namelen = sizeof(queue->senders[i]);
 	}
 }
 
@@ -250,6 +252,8 @@ int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struc
 	for (int i = 0; i < received; i++) {
 		const struct nlmsghdr *message = queue->vectors[i].iov_base;
 
+		if (queue->senders[i].nl_pid != 0)
+			continue; /* another program's, not the kernel's */
 		if (!mnl_nlmsg_ok(message, (int)queue->headers[i].msg_len))
 			queue->one_by_one = true;
 		else if (read_packet(queue, message, &packets[count]))
@@ -290,6 +294,15 @@ bool queue_send(struct queue *queue, struct error *err) {
 		return error_set(err, "cannot send verdicts to nfqueue %u: %s", queue->number,
 				 strerror(errno));
 	}
+	return true;
+}
+
+bool queue_is_lost(const struct queue *queue, struct error *err) {
+	enum owner owner = owner_of_queue(queue->number, mnl_socket_get_portid(queue->socket));
+
+	if (owner != OWNER_NOBODY && owner != OWNER_ANOTHER)
+		return false;
+	error_set(err, "nfqueue %u is no longer ours; was nfnetlink_queue unloaded?", queue->number);
 	return true;
 }
 

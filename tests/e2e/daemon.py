@@ -40,6 +40,7 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
         self.state = os.path.join(self.directory, "state")
         self.options = list(options)
+        self.wrapper = []  # a command that starts it in its own way: prlimit, setpriv, env
         self.process = None
         self.ready = self.killed = False
         os.makedirs(self.state, exist_ok=True)
@@ -63,7 +64,7 @@ class Daemon:
         self.killed = False
         with open(self.log_path, "ab") as log:
             self.process = self.namespace.start(
-                program("sallyportd"), "--rules", self.rules, "--socket", self.socket,
+                *self.wrapper, program("sallyportd"), "--rules", self.rules, "--socket", self.socket,
                 "--state", self.state, "--foreground", *self.options, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=ENVIRONMENT)
 

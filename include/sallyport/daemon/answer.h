@@ -19,5 +19,7 @@ json_t *answer_rule(const struct rule *rule);
 /* "default in drop" */
 json_t *answer_default(const struct ruleset *ruleset, enum direction direction);
 json_t *answer_count(uint64_t count);
+/* 0 for what another thread, whose second began earlier than ours, has just done. */
+json_t *answer_seconds_since(uint32_t then, uint32_t now);
 
 #endif

@@ -20,7 +20,7 @@ void copier_free(struct copier *copier);
 
 /* The rest is for the main thread, while the copier works. */
 
-/* True: the thread has given up, *err says why. */
+/* True: the thread has given up, or the kernel sends no more copies; *err says why. */
 bool copier_has_failed(const struct copier *copier, struct error *err);
 
 /* Waits, at most 15 ms, until what has passed before the call is in the table. */

@@ -35,7 +35,7 @@ struct log {
 struct log log_open(bool force_stderr);
 
 /* `fields`: "NAME=value" strings, NULL at the end, or NULL for none; stderr shows the
- * text alone. */
+ * text alone. Never waits: lines that stderr has no room for are lost. */
 void log_write(const struct log *log, enum log_kind kind, const char *const *fields, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

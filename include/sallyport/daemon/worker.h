@@ -40,7 +40,7 @@ uint64_t worker_turn(const struct worker *worker);
 /* Returns when no packet is judged by a policy that was replaced before the call.
  * False: the worker is stuck in one batch for a second. */
 bool worker_settle(const struct worker *worker);
-/* True: the thread has given up its queue, *err says why. */
+/* True: the thread has given up its queue, or the kernel has taken it away; *err says why. */
 bool worker_has_failed(const struct worker *worker, struct error *err);
 
 struct worker_figures {

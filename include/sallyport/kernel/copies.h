@@ -39,6 +39,9 @@ int copies_receive(struct copies *copies, void (*see)(const struct copied *copie
  * within 10 ms. */
 bool copies_gather(struct copies *copies, uint32_t count, struct error *err);
 
+/* True: the kernel does not send them here any more, and will not again (*err). Any thread. */
+bool copies_are_lost(const struct copies *copies, struct error *err);
+
 /* Copies that were lost on the way, from gaps in their numbers and full buffers; since the last call. */
 uint64_t copies_take_lost(struct copies *copies);
 

@@ -60,6 +60,9 @@ void queue_verdict(struct queue *queue, const struct queued *packet, enum respon
 		   const struct marks *marks);
 bool queue_send(struct queue *queue, struct error *err);
 
+/* True: the kernel does not ask here any more, and will not again (*err). Any thread. */
+bool queue_is_lost(const struct queue *queue, struct error *err);
+
 /* Times the socket's buffer overflowed (ENOBUFS hidden by NETLINK_NO_ENOBUFS is read from
  * /proc/net/netfilter/nfnetlink_queue). */
 struct queue_figures {

@@ -271,6 +271,23 @@ static void entries_expire_in_the_second_that_their_state_says(void **unused) {
 	}
 }
 
+/* Threads read it apart from each other, and some ahead. */
+static void a_clock_that_is_behind_ends_nothing(void **state) {
+	static const uint32_t jumps[] = {999, 1, 0, 500, 1000};
+	(void)state;
+	struct table *table = table_new(STATES, &secret);
+	for (uint8_t one = 0; one < STATES; one++)
+		insert(table, one, 1000, one);
+	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++)
+		expire(table, jumps[i]);
+	assert_int_equal(count(table), STATES);
+	renew(table, TCP_ESTABLISHED, 400);
+	assert_int_equal(second_of_end(table, TCP_ESTABLISHED, 300, 20000),
+			 400 + timeout_of(TCP_ESTABLISHED));
+	assert_int_equal(count(table), 0);
+	table_free(table);
+}
+
 static void renewing_and_moving_put_the_end_off_or_forward(void **state) {
 	(void)state;
 	struct table *table = table_new(10, &secret);
@@ -626,6 +643,7 @@ int main(void) {
 	    cmocka_unit_test(worth_follows_the_state),
 	    cmocka_unit_test(entries_change_queues_without_disturbing_the_others),
 	    cmocka_unit_test(entries_expire_in_the_second_that_their_state_says),
+	    cmocka_unit_test(a_clock_that_is_behind_ends_nothing),
 	    cmocka_unit_test(renewing_and_moving_put_the_end_off_or_forward),
 	    cmocka_unit_test(what_is_not_renewed_runs_out_before_what_is),
 	    cmocka_unit_test(new_timeouts_hold_for_old_connections),

@@ -137,7 +137,7 @@ static void ask(struct stage *stage, int fd, const char *line) {
 	assert_true(await_answer(stage, fd));
 }
 
-static void add_connections(struct stage *stage, unsigned count) {
+static void add_connections_at(struct stage *stage, unsigned count, uint32_t now) {
 	struct table *table = stage->daemon.workplace.filter.table;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -149,13 +149,17 @@ static void add_connections(struct stage *stage, unsigned count) {
 		assert_true(addr_parse("192.0.2.1", &key.local));
 		assert_true(addr_parse(i < 60000 ? "198.51.100.1" : "198.51.100.2", &key.remote));
 		stripe = table_lock(table, &key);
-		connection = connection_insert(stripe, &key, UDP_NEW, clock_seconds());
+		connection = connection_insert(stripe, &key, UDP_NEW, now);
 		assert_non_null(connection);
 		connection->rule = NO_RULE;
 		connection->generation = 1;
 		connection->direction = DIRECTION_IN;
 		table_unlock(stripe);
 	}
+}
+
+static void add_connections(struct stage *stage, unsigned count) {
+	add_connections_at(stage, count, clock_seconds());
 }
 
 static unsigned lines_of(const struct stage *stage) {
@@ -177,6 +181,16 @@ static void test_list_row(void **state) {
 	    "{\"proto\":\"udp\",\"local\":\"192.0.2.1\",\"local_port\":53,\"remote\":\"198.51.100.1\","
 	    "\"remote_port\":1024,\"direction\":\"in\",\"state\":\"NEW\",\"age\":0,\"idle\":0,"
 	    "\"rule\":null,\"generation\":1,\"service\":\"domain\"}\n{\"done\":true,\"count\":1}\n");
+	close(fd);
+}
+
+static void test_no_age_is_less_than_nothing(void **state) {
+	struct stage *stage = *state;
+	int fd = connect_to(stage);
+
+	add_connections_at(stage, 1, clock_seconds() + 2);
+	ask(stage, fd, "{\"command\":\"list\"}\n");
+	assert_non_null(strstr(stage->answer, "\"age\":0,\"idle\":0,"));
 	close(fd);
 }
 
@@ -362,6 +376,7 @@ static void test_path_in_use(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_list_row, stage_open, stage_close),
+	    cmocka_unit_test_setup_teardown(test_no_age_is_less_than_nothing, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_several_requests_on_one_connection, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_explain, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_slow_reader_gets_every_row, stage_open, stage_close),
