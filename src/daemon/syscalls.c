@@ -59,15 +59,15 @@ static const int signals[] = {
 };
 
 static const int times[] = {
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday),
-    SCMP_SYS(time),          SCMP_SYS(nanosleep),    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),    SCMP_SYS(gettimeofday), SCMP_SYS(time),
+    SCMP_SYS(nanosleep),     SCMP_SYS(clock_nanosleep), SCMP_SYS(getrusage),
 };
 
 /* sd-event. */
 static const int events[] = {
     SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),      SCMP_SYS(epoll_wait),      SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_pwait2),  SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime), SCMP_SYS(signalfd4),
-    SCMP_SYS(poll),          SCMP_SYS(ppoll),
+    SCMP_SYS(eventfd2),      SCMP_SYS(poll),           SCMP_SYS(ppoll),
 };
 
 /* Netlink; the control socket; journald, the service manager and the name service by AF_UNIX. */
