@@ -89,7 +89,7 @@ $(B)/%.o: %.c
 
 include tests/tests.mk
 include tests/install.mk
-include tests/e2e/e2e.mk tests/demo/demo.mk tests/lint/lint.mk
+include tests/e2e/e2e.mk tests/soak/soak.mk tests/demo/demo.mk tests/lint/lint.mk
 
 .PHONY: clean
 clean:

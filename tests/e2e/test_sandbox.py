@@ -134,6 +134,7 @@ def test_a_worker_is_held_as_the_main_thread_is(running):
 def test_it_goes_on_after_all_that(running, net, servers, side):
     """What was tried above has changed nothing; a reload reads files, and the end saves and cleans up."""
     servers.tcp(80, 81)
+    assert running.stats()["daemon"]["cpu_ms"] < 60000
     running.reload(RULES)
     assert outcome(net.cli, side.srv, 80) == OPEN
     running.reload(RULES + "allow in tcp 81\n")
