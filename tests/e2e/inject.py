@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import struct
+import time
 
 SUPPORTED = platform.machine() == "x86_64"
 STEP, GETREGS, SETREGS, ATTACH, DETACH = 9, 12, 13, 16, 17
@@ -17,6 +18,7 @@ SYSCALL = b"\x0f\x05"
 NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss "
          "fs_base gs_base ds es fs gs").split()
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+TRIES = 200
 RED_ZONE, ROOM = 256, 4096  # below the stack pointer: what the thread may use, and ours
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -56,10 +58,15 @@ class Thread:
         self.tid = tid
 
     def __enter__(self):
-        _ptrace(ATTACH, self.tid)
-        self._wait()
-        self.before = self._registers()
-        return self
+        for _ in range(TRIES):
+            _ptrace(ATTACH, self.tid)
+            self._wait()
+            self.before = self._registers()
+            if self._waits_in_a_call():
+                return self
+            _ptrace(DETACH, self.tid)
+            time.sleep(0.01)
+        raise AssertionError("the thread never waits in a system call")
 
     def __exit__(self, kind, *_):
         if kind is not Ended:
@@ -70,6 +77,11 @@ class Thread:
         _, status = os.waitpid(self.tid, WALL)
         if not os.WIFSTOPPED(status):
             raise Ended(os.WTERMSIG(status))
+
+    def _waits_in_a_call(self):
+        with open(f"/proc/{self.tid}/mem", "rb", buffering=0) as memory:
+            memory.seek(self.before["rip"] - len(SYSCALL))
+            return memory.read(len(SYSCALL)) == SYSCALL
 
     def _registers(self):
         buffer = ctypes.create_string_buffer(8 * len(NAMES))
@@ -83,11 +95,9 @@ class Thread:
     def call(self, name, *arguments):
         """By name, or by number."""
         registers = dict(self.before)
-        instruction = registers["rip"] - len(SYSCALL)  # it waits in a system call
+        instruction = registers["rip"] - len(SYSCALL)
         place = registers["rsp"] - RED_ZONE - ROOM
         with open(f"/proc/{self.tid}/mem", "r+b", buffering=0) as memory:
-            memory.seek(instruction)
-            assert memory.read(len(SYSCALL)) == SYSCALL, "the thread does not wait in a system call"
             for register, argument in zip(ARGUMENTS, arguments + (0,) * (len(ARGUMENTS) - len(arguments))):
                 if isinstance(argument, bytes):
                     memory.seek(place)
