@@ -24,7 +24,8 @@ def threads(daemon):
 
 def attempt(daemon, name, *arguments, thread=None):
     """What the daemon gets; its own paths are written as {state} and {directory}."""
-    places = {"state": daemon.state, "directory": daemon.directory}
+    places = {"state": daemon.state, "directory": daemon.directory,
+              "elsewhere": getattr(daemon, "elsewhere", None)}
     arguments = [word.format(**places).encode() if isinstance(word, str) else word for word in arguments]
     with Thread(thread or daemon.process.pid) as inside:
         answer = inside.call(name, *arguments)

@@ -6,6 +6,7 @@ test_sandbox_kills.py."""
 import os
 import shutil
 import socket
+import tempfile
 
 import pytest
 
@@ -26,7 +27,11 @@ PRIVATE_ANONYMOUS = 0x22
 def running(net):
     """One daemon for all that does not kill it."""
     daemon = Daemon(net.srv, RULES).start()
+    with tempfile.NamedTemporaryFile(prefix="sallyport-e2e-", delete=False) as file:
+        daemon.elsewhere = file.name
     yield daemon
+    if os.path.exists(daemon.elsewhere):
+        os.unlink(daemon.elsewhere)
     daemon.finish()
     shutil.rmtree(daemon.directory)
 
@@ -68,7 +73,7 @@ PATHS = {
     "leaves its state directory by ..": ("EACCES", "open", "{state}/../new", WRONLY | CREAT, 0o600),
     "renames its rules into its state": ("EXDEV", "renameat", AT_FDCWD, "{directory}/sallyport.rules", AT_FDCWD,
                                          "{state}/new"),
-    "removes /etc/hostname": ("EACCES", "unlink", "/etc/hostname"),
+    "removes a file elsewhere": ("EACCES", "unlink", "{elsewhere}"),
     "writes its own memory as a file": ("EACCES", "open", "/proc/self/mem", RDWR),
     "writes a sysctl": ("EACCES", "open", "/proc/sys/net/ipv4/ip_forward", WRONLY),
     "writes a disk": ("EACCES", "open", "/dev/vda", WRONLY),
@@ -87,7 +92,7 @@ def test_path(running, what):
 
 ABSENT = {
     "makes a directory": ("ENOSYS", "mkdir", "{state}/new", 0o700),
-    "changes a mode": ("ENOSYS", "chmod", "/etc/passwd", 0o666),
+    "changes a mode": ("ENOSYS", "chmod", "{elsewhere}", 0o666),
     "makes a link": ("ENOSYS", "symlink", "/etc/passwd", "{state}/new"),
     "makes a hard link": ("ENOSYS", "link", "/etc/passwd", "{state}/new"),
     "maps memory to write and run": ("ENOSYS", "mmap", 0, 4096, READ | WRITE | EXEC, PRIVATE_ANONYMOUS, -1, 0),
