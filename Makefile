@@ -35,7 +35,7 @@ CFLAGS_ALL   := -std=gnu11 $(WARNINGS) $(CFLAGS_$(MODE)) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL  := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 KERNEL_PKGS := libmnl libnftnl libnetfilter_queue
-DAEMON_PKGS := libsystemd jansson
+DAEMON_PKGS := libsystemd jansson libcap-ng libseccomp
 CLI_PKGS    := jansson
 PKG_CFLAGS  = $(shell $(PKG_CONFIG) --cflags $(KERNEL_PKGS) $(DAEMON_PKGS) 2>/dev/null)
 pkg_libs    = $(shell $(PKG_CONFIG) --libs $(1))
@@ -89,7 +89,7 @@ $(B)/%.o: %.c
 
 include tests/tests.mk
 include tests/install.mk
-include tests/e2e/e2e.mk tests/demo/demo.mk tests/lint/lint.mk
+include tests/e2e/e2e.mk tests/soak/soak.mk tests/demo/demo.mk tests/lint/lint.mk
 
 .PHONY: clean
 clean:

@@ -17,6 +17,8 @@ build libnftnl-dev lib:libnftnl
 build libnetfilter-queue-dev lib:libnetfilter_queue
 build libsystemd-dev lib:libsystemd
 build libjansson-dev lib:jansson
+build libcap-ng-dev lib:libcap-ng
+build libseccomp-dev lib:libseccomp
 demo python3 python3
 demo iproute2 ip
 demo nftables nft

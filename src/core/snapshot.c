@@ -194,6 +194,8 @@ static bool key_fits(const struct key *key, uint8_t family) {
 }
 
 static bool state_fits(uint8_t protocol, uint8_t state) {
+	if (state == STATE_CUT)
+		return true;
 	switch (protocol) {
 	case PROTOCOL_TCP:
 		return state < TCP_STATES;

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/kernel/copies.h"
@@ -80,6 +81,7 @@ static void adapt(struct copier *copier, uint32_t count) {
 static void *work(void *argument) {
 	struct copier *copier = argument;
 
+	prctl(PR_SET_NAME, "copies", 0, 0, 0);
 	while (!atomic_load_explicit(&copier->stop, memory_order_relaxed)) {
 		int count;
 
@@ -122,7 +124,6 @@ bool copier_start(struct copier *copier, struct error *err) {
 	if (code != 0)
 		return error_set(err, "cannot start a thread for copies: %s", strerror(code));
 	copier->started = true;
-	pthread_setname_np(copier->thread, "copies");
 	return true;
 }
 

@@ -23,6 +23,7 @@
 #include "sallyport/daemon/loop.h"
 #include "sallyport/daemon/reload.h"
 #include "sallyport/daemon/restore.h"
+#include "sallyport/daemon/sandbox.h"
 #include "sallyport/kernel/copies.h"
 #include "sallyport/kernel/sockets.h"
 
@@ -155,6 +156,26 @@ static bool open_sockets(struct daemon *daemon, struct error *err) {
 	return daemon->control != NULL;
 }
 
+/* Everything is open that takes more than CAP_NET_ADMIN; threads inherit what is left. */
+static bool give_up_privileges(struct daemon *daemon, struct error *err) {
+	struct sandbox sandbox = {
+	    .state_directory = daemon->options->state_directory,
+	    .socket_path = daemon->options->socket_path,
+	};
+
+	if (!sandbox_enter(&sandbox, err))
+		return false;
+	if (!sandbox.paths_are_confined)
+		log_write(&daemon->log, LOG_STARTING, NULL,
+			  "the daemon does not confine its own paths: no Landlock in this kernel");
+	if (!sandbox.calls_are_filtered)
+		log_write(
+		    &daemon->log, LOG_STARTING, NULL,
+		    "the daemon does not restrict its own system calls: no seccomp in this kernel, or a "
+		    "build with a sanitizer");
+	return true;
+}
+
 /* Last of all: the first packet that it sends here finds everything ready. */
 static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	log_write(&daemon->log, LOG_STARTING, NULL, "sallyportd %s starts with %s", SALLYPORT_VERSION,
@@ -170,7 +191,8 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 static bool start(struct daemon *daemon, struct error *err) {
 	return load_rules(daemon, err) && control_is_free(daemon->options->socket_path, err) &&
 	       open_kernel(daemon, err) && make_table(daemon, err) && make_workers(daemon, err) &&
-	       open_sockets(daemon, err) && start_workers(daemon, err) && put_rules_in_kernel(daemon, err);
+	       open_sockets(daemon, err) && give_up_privileges(daemon, err) && start_workers(daemon, err) &&
+	       put_rules_in_kernel(daemon, err);
 }
 
 /* ---- stop ---- */

@@ -55,7 +55,10 @@ static void restore(const struct saved_connection *saved, void *context) {
 
 	if (has_run_out(restoration, saved))
 		return;
-	if (!filter_recheck(restoration->policy, &wanted, name_of(restoration, saved->interface)))
+	/* Its socket may still be there, and must not bring it back. */
+	if (wanted.state == STATE_CUT)
+		enter_connection(&restoration->daemon->workplace.filter, &wanted);
+	else if (!filter_recheck(restoration->policy, &wanted, name_of(restoration, saved->interface)))
 		restoration->refused++;
 	else
 		restoration->restored += enter_connection(&restoration->daemon->workplace.filter, &wanted);

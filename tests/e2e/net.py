@@ -260,7 +260,7 @@ def sweep():
         for pid in map(int, run("ip", "netns", "pids", name, check=False).stdout.split()):
             _kill(pid)
         run("ip", "netns", "del", name, check=False)
-    for name in _orphans(tempfile.gettempdir(), r"sallyport-(?:e2e|demo|bench)-(\d+)-.*"):
+    for name in _orphans(tempfile.gettempdir(), r"sallyport-(?:e2e|demo|bench|soak)-(\d+)-.*"):
         shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
 
 

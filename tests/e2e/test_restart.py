@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from clients import SILENT, connect, echo, outcome, udp_socket
+from clients import SILENCE, SILENT, connect, echo, outcome, udp_socket
 from net import wait_for
 
 STRICT = "default in drop\ndefault out drop\n"
@@ -96,6 +96,22 @@ def test_a_container_goes_on(firewall, servers_at, net, side):
         assert rows(daemon)[key]["learned"] is True
         assert echo(sock, b"z" * 100000)
         assert rows(daemon)[key]["state"] == "ESTABLISHED"
+
+
+def test_what_was_killed_stays_out_and_the_others_go_on(firewall, servers, asked, net, side):
+    """The saved table has the killed one too: its sockets are still there, and the rules allow it."""
+    servers.tcp(22)
+    daemon = firewall(STRICT + "allow in tcp 22\nallow out udp 53\n")
+    with connect(net.cli, side.srv, 22) as killed, connect(net.cli, side.srv, 22) as other:
+        assert echo(killed) and echo(other)
+        _, reply = asked()
+        daemon.sallyport("kill", "remote-port", str(killed.getsockname()[1]))
+        daemon.restart()
+        assert "damaged" not in daemon.log()
+        assert echo(other) and reply(b"answer")
+        killed.settimeout(SILENCE)
+        with pytest.raises(TimeoutError):
+            echo(killed)
 
 
 def test_the_list_is_as_it_was(firewall, servers, servers_at, asked, net, side):

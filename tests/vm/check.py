@@ -81,6 +81,7 @@ def pack(tree, disk):
         for name in sorted(os.listdir(tree)):
             tar.add(tree / name, name, filter=by_root)
         tar.add(HERE / "guest", "guest", filter=lambda entry: None if "__pycache__" in entry.name else by_root(entry))
+        tar.add(TOP / "tests/e2e/inject.py", "guest/inject.py", filter=by_root)
 
 
 def accelerator():

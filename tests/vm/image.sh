@@ -10,7 +10,7 @@ set -eu
 
 packages=systemd,systemd-sysv,udev,kmod,initramfs-tools,linux-image-cloud-amd64,\
 nftables,iproute2,netbase,procps,python3,\
-libmnl0,libnftnl11,libnetfilter-queue1,libsystemd0,libjansson4
+libmnl0,libnftnl11,libnetfilter-queue1,libsystemd0,libjansson4,libcap-ng0,libseccomp2
 
 die() {
 	echo "image.sh: $*" >&2

@@ -52,6 +52,8 @@ static struct addr random_addr(bool ipv6) {
 }
 
 static uint8_t random_state(uint8_t protocol) {
+	if (random_below(8) == 0)
+		return STATE_CUT;
 	switch (protocol) {
 	case PROTOCOL_TCP:
 		return (uint8_t)random_below(TCP_STATES);

@@ -471,6 +471,30 @@ static void a_restart_keeps_what_the_rules_allow(void **state) {
 	stop(&restart);
 }
 
+/* Its socket is found at the start, and the rules allow it: only the saved table knows better. */
+static void what_was_cut_stays_cut_and_spoils_nothing(void **state) {
+	static const char rules[] = "default in drop\nallow in tcp 22\n";
+	const struct scratch *scratch = *state;
+	struct connection killed = flow(PROTOCOL_TCP, 22, STATE_CUT, 1);
+	struct connection open = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct restart restart;
+	struct table *table;
+
+	open.key.remote_port = 5001;
+	start(&restart, scratch, rules);
+	insert(restart.daemon.workplace.filter.table, &killed);
+	insert(restart.daemon.workplace.filter.table, &open);
+	daemon_save_connections(&restart.daemon);
+	stop(&restart);
+
+	start(&restart, scratch, rules);
+	table = restart.daemon.workplace.filter.table;
+	daemon_restore_connections(&restart.daemon);
+	assert_int_equal(find(table, &killed.key).state, STATE_CUT);
+	assert_int_equal(find(table, &open.key).state, TCP_ESTABLISHED);
+	stop(&restart);
+}
+
 static void what_has_run_out_does_not_come_back(void **state) {
 	static const char rules[] = "default in allow\ntimeout udp-stream 10\ntimeout established 1m\n";
 	const struct scratch *scratch = *state;
@@ -527,6 +551,7 @@ int main(void) {
 	    test(a_missing_directory_is_said),
 	    test(a_read_only_directory_is_said),
 	    test(a_restart_keeps_what_the_rules_allow),
+	    test(what_was_cut_stays_cut_and_spoils_nothing),
 	    test(what_has_run_out_does_not_come_back),
 	    test(without_a_directory_nothing_happens),
 	};
