@@ -40,6 +40,7 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
         self.state = os.path.join(self.directory, "state")
         self.options = list(options)
+        self.wrapper = []  # a command that runs the daemon in its place
         self.process = None
         self.ready = self.killed = False
         os.makedirs(self.state, exist_ok=True)
@@ -63,7 +64,7 @@ class Daemon:
         self.killed = False
         with open(self.log_path, "ab") as log:
             self.process = self.namespace.start(
-                program("sallyportd"), "--rules", self.rules, "--socket", self.socket,
+                *self.wrapper, program("sallyportd"), "--rules", self.rules, "--socket", self.socket,
                 "--state", self.state, "--foreground", *self.options, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env=ENVIRONMENT)
 
@@ -125,8 +126,8 @@ class Daemon:
     def ask(self, command, **request):
         """Straight over the control socket: the data lines and the closing line."""
         with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.socket)  # waits where the door is crowded
             control.settimeout(20)
-            control.connect(self.socket)
             control.sendall(json.dumps({"command": command, **request}).encode() + b"\n")
             lines = []
             for line in control.makefile("rb"):
