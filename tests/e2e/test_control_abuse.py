@@ -38,7 +38,7 @@ REQUEST_MAX = 64 << 10  # include/sallyport/daemon/client.h
 PLACES = 64             # include/sallyport/daemon/control.h
 SANITIZED = "debug" in BUILD or "tsan" in BUILD
 ROOM = 40 << 20         # what the daemon may grow by: its places, each with its buffers full
-LATENCY_SECONDS = 0.7
+LATENCY_SECONDS = 0.5
 PAUSE_US = 200
 READERS = ("status", "list", "rules", "stats", "explain")
 CHANGES = ("kill", "reload")
@@ -91,25 +91,30 @@ def descriptors(daemon):
 class Latency:
     """From SYN to SYN/ACK through the daemon, in microseconds."""
 
-    def __init__(self, net, tool, daemon):
-        self.net, self.tool, self.daemon = net, tool, daemon
+    def __init__(self, net, tool):
+        self.net, self.tool = net, tool
+        self.count = 0  # of the last measurement
 
     def measure(self):
         said = self.net.cli.run(self.tool, IPV4.srv, OPEN_PORT, PAUSE_US, LATENCY_SECONDS).stdout.split()
-        count, half, most = int(said[0]), float(said[1]), float(said[2])
-        assert count > 50, "hardly anything was measured"
+        self.count, half, most = int(said[0]), float(said[1]), float(said[2])
+        assert self.count > 50, "hardly anything was measured"
         return half, most
 
-    def check_unmoved(self, what, calm, abused):
-        """Other work on the machine's processors may double it; waiting for a client would be far more."""
-        print(f"SYN latency, us: p50 {calm[0]:.0f} -> {abused[0]:.0f}, p99 {calm[1]:.0f} -> {abused[1]:.0f}: {what}")
-        assert abused[0] <= 2 * calm[0] + 200
-        assert abused[1] <= 10 * calm[1] + 50000
+    def check_unmoved(self, what, calm):
+        """Clients take their share of the processors, which may double it; waiting for one would be far more,
+        and at each of three looks, so that a moment of other work on the machine is no failure."""
+        for _ in range(3):
+            half, most = self.measure()
+            print(f"SYN latency, us: p50 {calm[0]:.0f} -> {half:.0f}, p99 {calm[1]:.0f} -> {most:.0f}: {what}")
+            if SANITIZED or (half <= 2 * calm[0] + 200 and most <= 10 * calm[1] + 50000):
+                return
+        pytest.fail(f"packets wait: median {calm[0]} us -> {half} us, p99 {calm[1]} us -> {most} us")
 
 
 @pytest.fixture
-def latency(net, listener, syn_latency, daemon):
-    return Latency(net, syn_latency, daemon)
+def latency(net, listener, syn_latency):
+    return Latency(net, syn_latency)
 
 
 @pytest.fixture
@@ -439,13 +444,18 @@ def drips(daemon):
 ABUSES = (garbage, half_a_line, endless_lines, idle_clients, reconnects, reconnects_with_a_request, pipelines, drips)
 
 
+def test_what_is_measured_goes_through_the_daemon(daemon, latency):
+    """Or the tests below would prove nothing. A port used again may still be known."""
+    judged = daemon.reason("pass.rule")
+    latency.measure()
+    assert daemon.reason("pass.rule") >= judged + 0.9 * latency.count
+
+
 @pytest.mark.parametrize("abuse", ABUSES, ids=lambda abuse: abuse.__name__)
 def test_packets_do_not_wait_for(daemon, latency, abuse):
     calm = latency.measure()
     with abuse(daemon):
-        abused = latency.measure()
-        if not SANITIZED:
-            latency.check_unmoved(abuse.__name__, calm, abused)
+        latency.check_unmoved(abuse.__name__, calm)
 
 
 @pytest.mark.parametrize("abuse", [abuse for abuse in ABUSES if abuse is not idle_clients],
@@ -522,27 +532,28 @@ def test_a_reader_that_never_reads_holds_nothing_up(daemon, many_rows, latency):
     before = resident(daemon)
     calm = latency.measure()
     with readers_that_never_read(daemon):
-        abused = latency.measure()
+        latency.check_unmoved(f"{many_rows} rows nobody reads", calm)
         grown = resident(daemon) - before
         print(f"{many_rows} rows: the daemon has grown by {grown >> 10} KiB for 8 readers")
-        if not SANITIZED:
-            latency.check_unmoved(f"{many_rows} rows nobody reads", calm, abused)
-            assert grown < 8 << 20
+        assert SANITIZED or grown < 8 << 20
         assert daemon.status()["connections"]["count"] >= many_rows
 
 
 @pytest.mark.seconds(600)
 def test_packets_do_not_wait_for_a_long_list_that_is_read(daemon, many_rows, latency):
+    received = 0
+
+    def step():
+        nonlocal received
+        with dial(daemon) as control:
+            control.sendall(line("list"))
+            control.shutdown(socket.SHUT_WR)
+            while piece := control.recv(1 << 20):
+                received += len(piece)
     calm = latency.measure()
-    with dial(daemon, 60) as control:
-        control.sendall(line("list"))
-        reader = threading.Thread(target=read_all, args=(control, 1 << 40))
-        reader.start()
-        abused = latency.measure()
-        control.shutdown(socket.SHUT_RDWR)
-        reader.join()
-    if not SANITIZED:
-        latency.check_unmoved(f"a list of {many_rows} rows", calm, abused)
+    with running(step):
+        latency.check_unmoved(f"lists of {many_rows} rows", calm)
+    assert received > 100 * many_rows
 
 
 # no descriptors left
@@ -567,7 +578,11 @@ def test_the_daemon_survives_without_descriptors(daemon, latency, spare):
         clients = [stack.enter_context(dial(daemon)) for _ in range(spare + 10)]
         for client in clients:
             client.sendall(line())
-        abused = latency.measure()
-        if not SANITIZED:
-            latency.check_unmoved(f"{spare} descriptors", calm, abused)
+        latency.check_unmoved(f"{spare} descriptors", calm)
     wait_for(lambda: daemon.sallyport("status", check=False).returncode == 0, "served again", 5)
+
+
+def test_a_reader_is_known_with_the_last_descriptor(daemon):
+    """Who may read must not depend on whether /etc/group can be opened just now."""
+    with few_descriptors(daemon, 1):
+        assert "version" in as_user(daemon, line(), NOBODY, [GROUP])
