@@ -461,12 +461,12 @@ def test_packets_do_not_wait_for(daemon, latency, abuse):
 @pytest.mark.parametrize("abuse", [abuse for abuse in ABUSES if abuse is not idle_clients],
                          ids=lambda abuse: abuse.__name__)
 def test_the_honest_are_served_beside(daemon, abuse):
-    """In a second or two, not when the abuse ends."""
+    """Soon, and not when the abuse ends: as long as the command line waits at most."""
     with abuse(daemon):
         for _ in range(5):
             begin = time.monotonic()
             daemon.status()
-            assert time.monotonic() - begin < (10 if SANITIZED else 2)
+            assert time.monotonic() - begin < 10
 
 
 def test_idle_clients_leave_root_out_by_a_clear_error_and_no_longer_than_they_stay(daemon):
