@@ -276,14 +276,20 @@ static enum side side_of(const struct judgement *judgement, const struct connect
 	return connection->direction == judgement->direction ? SIDE_OPENER : SIDE_OTHER;
 }
 
+/* Packets have passed unseen, or may have: the windows say nothing until they are learned again. */
+static bool has_lost_track(const struct judgement *judgement, const struct connection *connection) {
+	uint8_t epoch = atomic_load_explicit(&judgement->filter->epoch, memory_order_relaxed);
+	return connection->flags & CONNECTION_LEASED || connection->epoch != epoch;
+}
+
 /* Lets the packet move *state and the windows. Where others have passed unseen, the windows are learned
  * from this one. */
 static enum reason step(const struct judgement *judgement, struct connection *connection, uint8_t *state) {
 	const struct tracker *tracker = judgement->tracker;
 	enum side side = side_of(judgement, connection);
 	uint8_t epoch = atomic_load_explicit(&judgement->filter->epoch, memory_order_relaxed);
-	bool unseen = connection->flags & CONNECTION_LEASED || connection->epoch != epoch;
-	if (unseen && tracker->relearn(state, &connection->tcp, judgement->packet, side))
+	bool lost = has_lost_track(judgement, connection);
+	if (lost && tracker->relearn(state, &connection->tcp, judgement->packet, side))
 		connection->epoch = epoch;
 	if (judgement->arrival->hook == HOOK_LEARN)
 		connection->flags |= CONNECTION_FORWARDED;
@@ -337,6 +343,22 @@ static struct decision judge(const struct judgement *judgement) {
 	return judge_known(judgement, connection);
 }
 
+/* An error goes to whoever sent the packet that it is about (RFC 792, RFC 4443 2.2). */
+static bool goes_to_sender(const struct packet *error) {
+	return error->inner_known && addr_equal(&error->tuple.dst, &error->inner.src);
+}
+
+/* Whether the packet inside may have been sent. Where every segment is seen, its sequence number tells;
+ * else the receiving stack judges that (RFC 5927 4.1). */
+static bool was_sent(const struct judgement *judgement, const struct connection *connection) {
+	bool current = connection->generation == (uint8_t)judgement->policy->ruleset->generation;
+	if (!current || !is_strict(judgement->policy, connection->rule) ||
+	    has_lost_track(judgement, connection))
+		return true;
+	enum side sender = connection->direction == judgement->direction ? SIDE_OTHER : SIDE_OPENER;
+	return tracker_of(connection->key.protocol)->sent(&connection->tcp, judgement->packet, sender);
+}
+
 /* This host's own errors pass; those that come must be about something it has sent. An
  * error neither renews nor ends the connection that it is about. */
 static enum reason judge_error(struct judgement *judgement) {
@@ -344,14 +366,14 @@ static enum reason judge_error(struct judgement *judgement) {
 		return PASS_LEARNED;
 	if (judgement->arrival->hook == HOOK_OUT)
 		return PASS_RELATED;
-	if (!judgement->packet->inner_known)
+	if (!goes_to_sender(judgement->packet))
 		return DROP_STRAY_ERROR;
 	struct key key = key_of_inner(judgement->packet, judgement->direction);
 	judgement->stripe = table_lock(judgement->filter->table, &key);
 	const struct connection *connection = find(judgement, &key);
-	bool known = connection && connection->state != STATE_CUT;
+	bool about = connection && connection->state != STATE_CUT && was_sent(judgement, connection);
 	table_unlock(judgement->stripe);
-	return known ? PASS_RELATED : DROP_STRAY_ERROR;
+	return about ? PASS_RELATED : DROP_STRAY_ERROR;
 }
 
 static struct judgement prepare(struct filter *filter, const struct policy *policy,

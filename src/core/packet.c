@@ -10,6 +10,7 @@
 enum {
 	TCP_HEADER = 20,
 	UDP_HEADER = 8,
+	QUOTED = 8, /* what an error tells at least of what is behind the IP header (RFC 792) */
 	ICMP_HEADER = 8,
 	TCP_FLAGS = TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG,
 	OPTION_END = 0,
@@ -142,25 +143,27 @@ static struct tuple tuple_of(const struct network *network) {
 	return (struct tuple){.src = network->src, .dst = network->dst, .protocol = network->protocol};
 }
 
-static bool inner_ports(struct cursor *cursor, struct tuple *tuple, enum family family, uint8_t *icmp_type) {
-	const uint8_t *bytes;
-	switch (tuple->protocol) {
+/* What is behind the IP header of the packet inside. */
+static bool parse_quoted(const struct cursor *cursor, struct packet *packet) {
+	struct tuple *inner = &packet->inner;
+	const uint8_t *bytes = cursor_peek(cursor, QUOTED);
+	switch (inner->protocol) {
 	case PROTOCOL_TCP:
 	case PROTOCOL_UDP:
-		bytes = cursor_peek(cursor, 4);
 		if (!bytes)
 			return false;
-		tuple->src_port = read_be16(bytes);
-		tuple->dst_port = read_be16(bytes + 2);
+		inner->src_port = read_be16(bytes);
+		inner->dst_port = read_be16(bytes + 2);
+		packet->inner_seq = inner->protocol == PROTOCOL_TCP ? read_be32(bytes + 4) : 0;
 		return true;
 	case PROTOCOL_ICMP:
 	case PROTOCOL_ICMPV6:
-		bytes = cursor_peek(cursor, ICMP_HEADER);
 		/* Nobody answers an error with an error (RFC 1122 3.2.2). */
-		if (!bytes || !icmp_fits(tuple->protocol, family) || icmp_is_error(tuple->protocol, bytes[0]))
+		if (!bytes || !icmp_fits(inner->protocol, packet->family) ||
+		    icmp_is_error(inner->protocol, bytes[0]))
 			return false;
-		*icmp_type = bytes[0];
-		set_identifier(tuple, bytes[0], bytes);
+		packet->inner_icmp_type = bytes[0];
+		set_identifier(inner, bytes[0], bytes);
 		return true;
 	default:
 		return true;
@@ -171,13 +174,8 @@ static void parse_inner(struct cursor *cursor, struct packet *packet) {
 	struct network network;
 	if (network_parse(cursor, true, &network) || network.family != packet->family)
 		return;
-	struct tuple inner = tuple_of(&network);
-	uint8_t type = 0;
-	if (!inner_ports(cursor, &inner, network.family, &type))
-		return;
-	packet->inner = inner;
-	packet->inner_icmp_type = type;
-	packet->inner_known = true;
+	packet->inner = tuple_of(&network);
+	packet->inner_known = parse_quoted(cursor, packet);
 }
 
 static enum reason parse_icmp(struct cursor *cursor, struct packet *packet) {

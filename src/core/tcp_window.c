@@ -194,6 +194,16 @@ bool window_reset_is_exact(const struct tcp_track *track, const struct tcp_segme
 	return !(receiver->flags & SIDE_SEEN) || segment->seq == sender->end;
 }
 
+bool tcp_has_sent(const struct tcp_track *track, uint32_t seq, enum side side) {
+	const struct tcp_side *sender = &track->sides[side], *receiver = &track->sides[!side];
+	if (!(sender->flags & SIDE_SEEN))
+		return false;
+	if (!(sender->flags & SIDE_SYN_ACKED))
+		return within(seq, syn_end(sender) - 1, sender->end);
+	uint32_t last = sender->flags & SIDE_LOOSE ? sender->max_end : sender->end;
+	return within(seq, sender->end - reach(receiver), last);
+}
+
 static void loosen_side(struct tcp_side *side) {
 	set_max_window(side, WIDEST);
 	side->scale = 14;

@@ -172,6 +172,10 @@ static bool segment_reopens(uint8_t state, const struct tcp_track *track, const 
 	return tcp_reopens((enum tcp_state)state, track, &packet->tcp, side);
 }
 
+static bool segment_sent(const struct tcp_track *track, const struct packet *error, enum side side) {
+	return tcp_has_sent(track, error->inner_seq, side);
+}
+
 /* Pseudo-connections: all that is known is whether the other side has spoken. */
 
 static uint8_t pseudo_open(struct tcp_track *track, const struct packet *packet) {
@@ -220,6 +224,11 @@ static bool pseudo_reopens(uint8_t state, const struct tcp_track *track, const s
 	return false;
 }
 
+static bool pseudo_sent(const struct tcp_track *track, const struct packet *error, enum side side) {
+	(void)track, (void)error, (void)side;
+	return true;
+}
+
 static enum role datagram_role(const struct packet *packet) {
 	(void)packet;
 	return ROLE_OPENS;
@@ -233,15 +242,15 @@ static enum role icmp_role(const struct packet *packet) {
 }
 
 static const struct tracker tcp_tracker = {
-    segment_role, segment_open, segment_step, segment_relearn, segment_reopens,
+    segment_role, segment_open, segment_step, segment_relearn, segment_reopens, segment_sent,
 };
 
 static const struct tracker icmp_tracker = {
-    icmp_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens,
+    icmp_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens, pseudo_sent,
 };
 
 static const struct tracker datagram_tracker = {
-    datagram_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens,
+    datagram_role, pseudo_open, pseudo_step, pseudo_relearn, pseudo_reopens, pseudo_sent,
 };
 
 const struct tracker *tracker_of(uint8_t protocol) {

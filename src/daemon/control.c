@@ -25,6 +25,7 @@ struct control {
 	const char *path;
 	int fd;
 	bool bound;
+	gid_t readers; /* as at the start, when the socket got it: a look-up may take time, and descriptors */
 	sd_event *event;
 	sd_event_source *source;
 	struct client *clients[MAX_CLIENTS];
@@ -89,9 +90,9 @@ static void make_directory(const char *path) {
 
 /* The group that reads is a convenience: without it root is still served. */
 static bool give_to_group(const struct control *control, struct error *err) {
-	gid_t gid;
+	gid_t gid = control->readers;
 
-	if (control_group(&gid) && gid != getegid() && lchown(control->path, (uid_t)-1, gid) < 0)
+	if (gid != NO_GROUP && gid != getegid() && lchown(control->path, (uid_t)-1, gid) < 0)
 		log_write(&control->daemon->log, LOG_PROBLEM, NULL,
 			  "cannot give %s to the group " CONTROL_GROUP ": %s", control->path,
 			  strerror(errno));
@@ -136,7 +137,7 @@ static void forget_gone(struct control *control) {
 }
 
 static void admit(struct control *control, int fd) {
-	struct peer peer = peer_of(fd);
+	struct peer peer = peer_of(fd, control->readers);
 	size_t places = peer.right == RIGHT_CHANGE ? MAX_CLIENTS : MAX_CLIENTS - RESERVED_CLIENTS;
 	struct client *client;
 
@@ -198,7 +199,9 @@ static bool listen_there(struct control *control, struct error *err) {
 		return false;
 	if (listen(control->fd, BACKLOG) < 0)
 		return error_set(err, "cannot listen on %s: %s", control->path, strerror(errno));
-	if (sd_event_add_io(control->event, &control->source, control->fd, EPOLLIN, welcome, control) < 0)
+	/* As those who are in: in front of them, they would wait until nobody else knocks. */
+	if (sd_event_add_io(control->event, &control->source, control->fd, EPOLLIN, welcome, control) < 0 ||
+	    sd_event_source_set_priority(control->source, PRIORITY_CLIENT) < 0)
 		return error_set(err, "cannot watch %s: out of memory", control->path);
 	return true;
 }
@@ -214,6 +217,7 @@ struct control *control_open(struct daemon *daemon, sd_event *event, struct erro
 	    .daemon = daemon,
 	    .path = daemon->options->socket_path,
 	    .fd = -1,
+	    .readers = control_group(),
 	    .event = event,
 	};
 	if (!listen_there(control, err)) {

@@ -11,13 +11,10 @@
 
 #include "sallyport/daemon/control.h"
 
-bool control_group(gid_t *gid) {
+gid_t control_group(void) {
 	const struct group *group = getgrnam(CONTROL_GROUP);
 
-	if (!group)
-		return false;
-	*gid = group->gr_gid;
-	return true;
+	return group ? group->gr_gid : NO_GROUP;
 }
 
 static bool has_supplementary_group(int fd, gid_t gid) {
@@ -36,17 +33,15 @@ static bool has_supplementary_group(int fd, gid_t gid) {
 	return found;
 }
 
-static enum right right_of(int fd, const struct ucred *credentials) {
-	gid_t gid;
-
+static enum right right_of(int fd, const struct ucred *credentials, gid_t readers) {
 	if (credentials->uid == 0 || credentials->uid == geteuid())
 		return RIGHT_CHANGE;
-	if (control_group(&gid) && (credentials->gid == gid || has_supplementary_group(fd, gid)))
+	if (readers != NO_GROUP && (credentials->gid == readers || has_supplementary_group(fd, readers)))
 		return RIGHT_READ;
 	return RIGHT_NONE;
 }
 
-struct peer peer_of(int fd) {
+struct peer peer_of(int fd, gid_t readers) {
 	struct ucred credentials;
 	socklen_t size = sizeof(credentials);
 
@@ -55,6 +50,6 @@ struct peer peer_of(int fd) {
 	return (struct peer){
 	    .uid = credentials.uid,
 	    .pid = credentials.pid,
-	    .right = right_of(fd, &credentials),
+	    .right = right_of(fd, &credentials, readers),
 	};
 }

@@ -126,8 +126,8 @@ class Daemon:
     def ask(self, command, **request):
         """Straight over the control socket: the data lines and the closing line."""
         with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.socket)  # waits where the door is crowded
             control.settimeout(20)
-            control.connect(self.socket)
             control.sendall(json.dumps({"command": command, **request}).encode() + b"\n")
             lines = []
             for line in control.makefile("rb"):

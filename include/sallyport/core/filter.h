@@ -61,7 +61,8 @@ struct decision {
 
 /* Judges one parsed packet:
  *
- *   an ICMP error            passes where the packet inside belongs to a connection of the table
+ *   an ICMP error            passes where it goes to the sender of the packet inside, and that belongs to a
+ *                            connection of the table (with `strict`: and fits its window)
  *   of a known connection    its tracker judges: state and window
  *   at HOOK_LEARN            passes, and is entered so that its replies pass
  *   opens a connection       the rules judge; what they allow is entered

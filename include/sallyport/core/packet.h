@@ -62,6 +62,7 @@ struct packet {
 	bool icmp_error;              /* an error message: `inner` is set where it could be read */
 	bool inner_known;             /* at least addresses, protocol and ports of the inner packet */
 	struct tuple inner;           /* the packet inside an ICMP error, as it was sent */
+	uint32_t inner_seq;           /* of TCP */
 	uint8_t inner_icmp_type;
 	struct tcp_segment tcp; /* TCP only */
 };

@@ -74,6 +74,10 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 bool tcp_reopens(enum tcp_state state, const struct tcp_track *track, const struct tcp_segment *segment,
 		 enum side side);
 
+/* Whether `side` may have sent a segment with this sequence number that an ICMP error can be about
+ * (RFC 5927 4.1): one in flight, or repeated lately. */
+bool tcp_has_sent(const struct tcp_track *track, uint32_t seq, enum side side);
+
 static inline bool tcp_is_pure_syn(const struct tcp_segment *segment) {
 	return (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }

@@ -87,6 +87,8 @@ struct tracker {
 	/* As tcp_reopens. */
 	bool (*reopens)(uint8_t state, const struct tcp_track *track, const struct packet *packet,
 			enum side side);
+	/* Whether the packet inside this ICMP error is one that `side` may have sent lately. */
+	bool (*sent)(const struct tcp_track *track, const struct packet *error, enum side side);
 };
 
 /* Never NULL: unknown protocols are tracked by their address pair. */

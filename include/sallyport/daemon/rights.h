@@ -16,9 +16,11 @@ struct peer {
 	enum right right;
 };
 
-/* root and the daemon's own user change things, the group sallyport reads. */
-struct peer peer_of(int fd);
-/* The group that reads; false: there is none. */
-bool control_group(gid_t *gid);
+#define NO_GROUP ((gid_t)-1)
+
+/* root and the daemon's own user change things, members of the group `readers` read. */
+struct peer peer_of(int fd, gid_t readers);
+/* The group that reads, or NO_GROUP. */
+gid_t control_group(void);
 
 #endif

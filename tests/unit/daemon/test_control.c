@@ -333,6 +333,47 @@ static void test_no_more_than_64_clients(void **state) {
 		close(fds[i]);
 }
 
+/* Who is in must not wait until nobody else knocks. */
+static void test_those_who_knock_do_not_starve_those_inside(void **state) {
+	enum { KNOCKS = 40, A_FEW_TURNS = 6 };
+	struct stage *stage = *state;
+	int inside = connect_to(stage), fds[KNOCKS];
+
+	ask(stage, inside, "{\"command\":\"list\"}\n");
+	for (size_t i = 0; i < KNOCKS; i++)
+		fds[i] = connect_to(stage);
+	stage->length = 0;
+	assert_true(send(inside, "{\"command\":\"list\"}\n", 19, MSG_NOSIGNAL) == 19);
+	for (unsigned turn = 0; turn < A_FEW_TURNS; turn++)
+		sd_event_run(stage->event, 0);
+	assert_true(read_some(stage, inside));
+	assert_int_equal(lines_of(stage), 1);
+	for (size_t i = 0; i < KNOCKS; i++)
+		close(fds[i]);
+	close(inside);
+}
+
+/* Half a line, and then byte after byte: none of it is a sign of life. */
+static void test_half_a_line_does_not_keep_a_place(void **state) {
+	struct stage *stage = *state;
+	struct peer peer = {.right = RIGHT_READ};
+	uint32_t begin = clock_seconds();
+	struct client *client;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	client = client_new(&stage->daemon, stage->event, fds[0], &peer);
+	assert_non_null(client);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_true(send(fds[1], "{", 1, MSG_NOSIGNAL) == 1);
+		sd_event_run(stage->event, TURN_US);
+	}
+	assert_false(client_is_idle(client, begin + CLIENT_IDLE_SECONDS - 1));
+	assert_true(client_is_idle(client, begin + CLIENT_IDLE_SECONDS + 1));
+	client_end(client);
+	close(fds[1]);
+}
+
 static void test_requests_before_a_half_close_are_answered(void **state) {
 	struct stage *stage = *state;
 	int fd = connect_to(stage);
@@ -384,6 +425,9 @@ int main(void) {
 	    cmocka_unit_test_setup_teardown(test_garbage_is_cut_off, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_endless_line_is_cut_off, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_no_more_than_64_clients, stage_open, stage_close),
+	    cmocka_unit_test_setup_teardown(test_those_who_knock_do_not_starve_those_inside, stage_open,
+					    stage_close),
+	    cmocka_unit_test_setup_teardown(test_half_a_line_does_not_keep_a_place, stage_open, stage_close),
 	    cmocka_unit_test_setup_teardown(test_requests_before_a_half_close_are_answered, stage_open,
 					    stage_close),
 	    cmocka_unit_test_setup_teardown(test_mode_of_the_socket, stage_open, stage_close),
