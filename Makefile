@@ -16,7 +16,7 @@ CC ?= gcc
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 
-# One source tree, several builds: `make` (release), MODE=debug (ASan and UBSan), MODE=tsan.
+# One source tree, several builds: `make` (release), MODE=debug (ASan and UBSan), MODE=tsan, MODE=fuzz (clang).
 MODE ?= release
 B := $(if $(filter release,$(MODE)),build,build/$(MODE))
 
@@ -25,9 +25,11 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 HARDEN   := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-strict-aliasing
 CFLAGS_release := -O2 -g $(HARDEN)
 CFLAGS_debug   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_debug   := -fsanitize=address,undefined
+LDFLAGS_fuzz    := -fsanitize=address,undefined
 LDFLAGS_tsan    := -fsanitize=thread
 
 CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' $(CPPFLAGS)
@@ -85,7 +87,7 @@ $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' -not -path '$(B)/fuzz/*' 2>/dev/null)
 
 include tests/tests.mk
 include tests/install.mk

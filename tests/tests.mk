@@ -55,22 +55,4 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
 endif
 
 include tests/bench/bench.mk
-
-# Fuzzers by clang's libFuzzer; FUZZ_SECONDS each.
-FUZZ_SECONDS ?= 60
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
-.PHONY: fuzz fuzz-run
-fuzz: deps-fuzz
-	$(Q)$(MAKE) --no-print-directory fuzz-run
-fuzz-run: $(FUZZ_BIN)
-	$(Q)for f in $(patsubst build/fuzz/%,%,$^); do \
-	  echo "== $$f"; mkdir -p build/fuzz/found/$$f tests/fuzz/corpus/$$f; \
-	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ \
-	    build/fuzz/found/$$f tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log || { tail -n 40 build/fuzz/$$f.log; exit 1; }; \
-	  grep -E '^(stat::number_of_executed_units|#[0-9]+.*DONE)' build/fuzz/$$f.log; done
-build/fuzz/%: tests/fuzz/%.c $(wildcard tests/unit/*.c) $(call src,core)
-	$(say) FUZZ $@
-	$(Q)mkdir -p $(@D)
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(CPPFLAGS_ALL) -std=gnu11 \
-	  -Itests/unit -o $@ $^ -lpthread
+include tests/fuzz/fuzz.mk
