@@ -14,7 +14,7 @@ ifeq ($(MODE),release)
 .PHONY: check check-unit check-tsan help
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory bench-check check-unit check-tsan check-e2e
+	$(Q)$(MAKE) --no-print-directory check-hardening bench-check check-unit check-tsan check-e2e
 	$(Q)$(MAKE) --no-print-directory check-e2e-asan E2E="-k '$(ASAN_E2E)'"
 
 check-unit:
@@ -30,6 +30,7 @@ help:
 	@echo 'make demo         the main job on a scratch network'
 	@echo 'make check        all tests that need no guest    make check-vm   tests in a booted Debian guest'
 	@echo 'make check-unit   make check-tsan   make check-e2e   make check-e2e-asan   make fuzz   make lint'
+	@echo 'make coverage     lines and branches that the unit tests reach; fails where core has too few'
 	@echo 'make bench        speed against peers, about an hour; ROUNDS= SECONDS= WORK= SYSTEMS= as bench.py has them'
 	@echo 'make bench-quick  the same in under two minutes'
 	@echo 'make bench-queue  packets a second through the queue against an accept-everything loop'
