@@ -9,6 +9,8 @@ TSAN_SRC  := $(wildcard tests/unit/core/test_table.c tests/unit/core/test_filter
 # What the daemon under ASan and UBSan is put through in `make check`; `make check-e2e-asan` is all of it.
 ASAN_E2E ?= directions or fragments or nat or kernel_table or cli or leases
 
+UNIT_LINK_core/test_out_of_memory := $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Xlinker --wrap=$(f))
+
 ifeq ($(MODE),release)
 
 .PHONY: check check-unit check-tsan help
@@ -50,7 +52,7 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
              $(B)/libdaemon.a $(B)/libcli.a $(B)/libkernel.a $(B)/libhost.a $(B)/libcore.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,$(KERNEL_PKGS) $(DAEMON_PKGS) cmocka) -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) $(UNIT_LINK_$*) -o $@ $^ $(call pkg_libs,$(KERNEL_PKGS) $(DAEMON_PKGS) cmocka) -lpthread
 .PRECIOUS: $(B)/tests/unit/%.o $(B)/tests/unit/core/%.o
 
 endif

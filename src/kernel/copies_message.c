@@ -14,6 +14,7 @@
 
 /* What one netlink message says, by attribute; those of the kernel's numbers that are wanted here. */
 struct attributes {
+	const struct nlmsghdr *message;
 	const struct nfulnl_msg_packet_hdr *header;
 	const struct nlattr *payload, *in, *out, *number;
 };
@@ -21,6 +22,8 @@ struct attributes {
 static int note(const struct nlattr *attribute, void *context) {
 	struct attributes *found = context;
 
+	if (!attribute_fits(found->message, attribute))
+		return MNL_CB_ERROR;
 	switch (mnl_attr_get_type(attribute)) {
 	case NFULA_PACKET_HDR:
 		if (mnl_attr_get_payload_len(attribute) >= sizeof(*found->header))
@@ -73,14 +76,13 @@ static void count_gap(struct copy_numbers *numbers, const struct nlattr *number)
 }
 
 static bool read_copy(struct copy_numbers *numbers, const struct nlmsghdr *message, struct copied *copied) {
-	struct attributes found = {0};
+	struct attributes found = {.message = message};
 
 	if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
 	    mnl_attr_parse(message, sizeof(struct nfgenmsg), note, &found) < 0)
 		return false;
 	count_gap(numbers, found.number);
-	if (!found.header || !found.payload || !attribute_fits(message, found.payload) ||
-	    !hook_of(found.header->hook, &copied->hook))
+	if (!found.header || !found.payload || !hook_of(found.header->hook, &copied->hook))
 		return false;
 	copied->interface = read_u32(copied->hook == HOOK_IN ? found.in : found.out);
 	copied->bytes = mnl_attr_get_payload(found.payload);

@@ -13,39 +13,60 @@
 #include "hook.h"
 #include "netlink.h"
 
-static uint32_t attribute_u32(struct nlattr *const *attributes, int type) {
-	return attributes[type] ? ntohl(mnl_attr_get_u32(attributes[type])) : 0;
+struct reading {
+	const struct nlmsghdr *message;
+	struct nlattr *attributes[NFQA_MAX + 1];
+};
+
+/* NULL: there is none, or not all of it. */
+static const struct nlattr *whole(const struct reading *reading, int type) {
+	const struct nlattr *attribute = reading->attributes[type];
+
+	return attribute && attribute_fits(reading->message, attribute) ? attribute : NULL;
 }
 
-/* NFQA_CAP_LEN is only there where the payload was cut. */
-static void read_payload(struct nlattr *const *attributes, struct queued *packet) {
-	uint32_t whole = attribute_u32(attributes, NFQA_CAP_LEN);
+static uint32_t read_u32(const struct reading *reading, int type) {
+	const struct nlattr *attribute = whole(reading, type);
 
-	packet->bytes = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
-	packet->captured = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
-	packet->length = whole > packet->captured ? whole : packet->captured;
+	return attribute ? ntohl(mnl_attr_get_u32(attribute)) : 0;
 }
 
-enum queue_message queue_message_read(const void *bytes, size_t length, struct queued *packet) {
-	const struct nlmsghdr *message = bytes;
-	struct nlattr *attributes[NFQA_MAX + 1] = {NULL};
+static void read_payload(const struct reading *reading, const struct nlattr *payload, struct queued *packet) {
+	uint32_t said = read_u32(reading, NFQA_CAP_LEN); /* only there where the payload was cut */
+
+	packet->bytes = mnl_attr_get_payload(payload);
+	packet->captured = mnl_attr_get_payload_len(payload);
+	packet->length = said > packet->captured ? said : packet->captured;
+}
+
+static enum queue_message read_attributes(const struct reading *reading, struct queued *packet) {
+	const struct nlattr *head = whole(reading, NFQA_PACKET_HDR);
+	const struct nlattr *payload = whole(reading, NFQA_PAYLOAD);
 	const struct nfqnl_msg_packet_hdr *header;
 
-	if (!message_fits(message, (int)length))
+	if (!head)
 		return QUEUE_MESSAGE_UNREADABLE;
-	if (message->nlmsg_type != ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET))
-		return QUEUE_MESSAGE_OTHER;
-	if (nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR])
-		return QUEUE_MESSAGE_UNREADABLE;
-	header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
+	header = mnl_attr_get_payload(head);
 	packet->id = ntohl(header->packet_id);
 	if (!hook_of(header->hook, &packet->hook))
 		return QUEUE_MESSAGE_FOREIGN;
-	if (!attributes[NFQA_PAYLOAD] || !attribute_fits(message, attributes[NFQA_PAYLOAD]))
+	if (!payload)
 		return QUEUE_MESSAGE_EMPTY;
-	packet->mark = attribute_u32(attributes, NFQA_MARK);
+	packet->mark = read_u32(reading, NFQA_MARK);
 	packet->interface =
-	    attribute_u32(attributes, packet->hook == HOOK_IN ? NFQA_IFINDEX_INDEV : NFQA_IFINDEX_OUTDEV);
-	read_payload(attributes, packet);
+	    read_u32(reading, packet->hook == HOOK_IN ? NFQA_IFINDEX_INDEV : NFQA_IFINDEX_OUTDEV);
+	read_payload(reading, payload, packet);
 	return QUEUE_MESSAGE_PACKET;
+}
+
+enum queue_message queue_message_read(const void *bytes, size_t length, struct queued *packet) {
+	struct reading reading = {.message = bytes};
+
+	if (!message_fits(bytes, (int)length))
+		return QUEUE_MESSAGE_UNREADABLE;
+	if (reading.message->nlmsg_type != ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET))
+		return QUEUE_MESSAGE_OTHER;
+	if (nfq_nlmsg_parse(reading.message, reading.attributes) < 0)
+		return QUEUE_MESSAGE_UNREADABLE;
+	return read_attributes(&reading, packet);
 }

@@ -159,6 +159,20 @@ static void test_payload_behind_the_end_of_its_message_is_not_read(void **state)
 	assert_int_equal(queue_message_read(room, message->nlmsg_len, &packet), QUEUE_MESSAGE_EMPTY);
 }
 
+static void test_packet_header_behind_the_end_of_its_message_is_not_read(void **state) {
+	_Alignas(8) char room[ROOM];
+	struct nlmsghdr *message = start(room, QUEUE_PACKET);
+	struct nfqnl_msg_packet_hdr header = {.hook = NF_INET_PRE_ROUTING};
+	struct queued packet;
+
+	(void)state;
+	mnl_attr_put(message, NFQA_PAYLOAD, sizeof(ipv4), ipv4);
+	mnl_attr_put(message, NFQA_PACKET_HDR, sizeof(header), &header);
+	assert_int_equal(queue_message_read(room, message->nlmsg_len, &packet), QUEUE_MESSAGE_PACKET);
+	message->nlmsg_len -= 3;
+	assert_int_equal(queue_message_read(room, message->nlmsg_len, &packet), QUEUE_MESSAGE_UNREADABLE);
+}
+
 /* ---- nflog ---- */
 
 struct sight {
@@ -301,6 +315,7 @@ int main(void) {
 	    cmocka_unit_test(test_other_messages_are_no_packets),
 	    cmocka_unit_test(test_every_prefix_of_a_queue_message_is_unreadable),
 	    cmocka_unit_test(test_payload_behind_the_end_of_its_message_is_not_read),
+	    cmocka_unit_test(test_packet_header_behind_the_end_of_its_message_is_not_read),
 	    cmocka_unit_test(test_all_copies_of_a_datagram_are_seen),
 	    cmocka_unit_test(test_length_of_a_copy_is_what_its_header_says),
 	    cmocka_unit_test(test_gaps_in_the_numbers_are_copies_lost),
