@@ -52,8 +52,8 @@ WRAPPED(char *, strndup, (const char *text, size_t length), (text, length))
 
 static const char everything[] = "default in drop\n"
 				 "on-failure closed\n"
-				 "timeout tcp-established 2h\n"
-				 "set office = 192.0.2.0/24, 2001:db8:1::/48, not 192.0.2.7\n"
+				 "timeout established 2h\n"
+				 "set office = 192.0.2.0/24, 2001:db8:1::/48\n"
 				 "set blocked from file \"blocked.txt\"\n"
 				 "include \"more.rules\"\n"
 				 "service game = tcp 7000, udp 7000-7010\n"
