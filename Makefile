@@ -16,18 +16,27 @@ CC ?= gcc
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 
-# One source tree, several builds: `make` (release), MODE=debug (ASan and UBSan), MODE=tsan.
+# One source tree, several builds: `make` (release), MODE=debug (ASan and UBSan), MODE=tsan, MODE=fuzz
+# (clang), MODE=coverage.
 MODE ?= release
 B := $(if $(filter release,$(MODE)),build,build/$(MODE))
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wvla -Wwrite-strings -Wformat=2 -Wundef -Wimplicit-fallthrough
-HARDEN   := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-strict-aliasing
-CFLAGS_release := -O2 -g $(HARDEN)
+# Flags that not every compiler and machine has: those of $(1) that this one takes.
+taken     = $(foreach f,$(1),$(if $(shell $(CC) -O2 -Werror $(f) -include stdio.h -x c -c -o /dev/null /dev/null 2>&1),,$(f)))
+fortify   = $(lastword -D_FORTIFY_SOURCE=2 $(call taken,-D_FORTIFY_SOURCE=3))
+HARDEN    = -fPIE -fno-strict-aliasing -fstack-protector-strong -U_FORTIFY_SOURCE $(fortify) \
+            $(call taken,-fstack-clash-protection -fcf-protection -mbranch-protection=standard)
+CFLAGS_release  = -O2 -g $(HARDEN)
 CFLAGS_debug   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+CFLAGS_coverage := -O0 -g --coverage -fprofile-update=atomic
 CFLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LDFLAGS_debug   := -fsanitize=address,undefined
+LDFLAGS_fuzz    := -fsanitize=address,undefined
+LDFLAGS_coverage := --coverage
 LDFLAGS_tsan    := -fsanitize=thread
 
 CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' $(CPPFLAGS)
@@ -80,16 +89,16 @@ $(B)/sallyport: $(B)/src/cli/main.o $(B)/libcli.a $(B)/libhost.a $(B)/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,$(CLI_PKGS))
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c Makefile
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' -not -path '$(B)/fuzz/*' -not -path '$(B)/coverage/*' 2>/dev/null)
 
 include tests/tests.mk
 include tests/install.mk
-include tests/e2e/e2e.mk tests/soak/soak.mk tests/demo/demo.mk tests/lint/lint.mk
+include tests/e2e/e2e.mk tests/soak/soak.mk tests/demo/demo.mk tests/lint/lint.mk tests/unit/coverage.mk
 
 .PHONY: clean
 clean:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs the packages of the named groups: build demo test bench lint fuzz vm.
+# Installs the packages of the named groups: build demo test bench lint fuzz coverage vm.
 # Where all is there already: no network, no root, nothing written. Without apt-get:
 # names what is missing, and fails only if something is.
 set -eu
@@ -53,6 +53,7 @@ bench wrk wrk
 bench iperf3 iperf3
 bench ufw ufw
 fuzz clang clang
+coverage gcovr gcovr
 fuzz libclang-rt-dev clang
 vm python3 python3
 vm systemd systemd-analyze
@@ -143,7 +144,7 @@ install_packages() {
 }
 
 main() {
-	[ $# -gt 0 ] || die "which groups? build demo test bench lint fuzz vm"
+	[ $# -gt 0 ] || die "which groups? build demo test bench lint fuzz coverage vm"
 	if ! command -v apt-get >/dev/null 2>&1; then
 		missing=$(missing_elsewhere "$@")
 		[ -z "$missing" ] && return

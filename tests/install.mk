@@ -4,7 +4,7 @@
 
 .PHONY: deps deps-build deps-demo deps-check deps-lint deps-fuzz deps-vm
 deps:
-	$(Q)tests/deps.sh build test lint fuzz vm
+	$(Q)tests/deps.sh build test lint fuzz coverage vm
 deps-build:
 	$(Q)tests/deps.sh build
 deps-demo:

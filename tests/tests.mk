@@ -9,12 +9,14 @@ TSAN_SRC  := $(wildcard tests/unit/core/test_table.c tests/unit/core/test_filter
 # What the daemon under ASan and UBSan is put through in `make check`; `make check-e2e-asan` is all of it.
 ASAN_E2E ?= directions or fragments or nat or kernel_table or cli or leases
 
+UNIT_LINK_core/test_out_of_memory := $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Xlinker --wrap=$(f))
+
 ifeq ($(MODE),release)
 
 .PHONY: check check-unit check-tsan help
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory bench-check check-unit check-tsan check-e2e
+	$(Q)$(MAKE) --no-print-directory check-hardening bench-check check-unit check-tsan check-e2e
 	$(Q)$(MAKE) --no-print-directory check-e2e-asan E2E="-k '$(ASAN_E2E)'"
 	$(Q)$(MAKE) --no-print-directory soak
 
@@ -32,6 +34,7 @@ help:
 	@echo 'make check        all tests that need no guest    make check-vm   tests in a booted Debian guest'
 	@echo 'make check-unit   make check-tsan   make check-e2e   make check-e2e-asan   make fuzz   make lint'
 	@echo 'make soak         everything at once, with accidents, for SOAK_SECONDS=60'
+	@echo 'make coverage     lines and branches that the unit tests reach; fails where core has too few'
 	@echo 'make bench        speed against peers, about an hour; ROUNDS= SECONDS= WORK= SYSTEMS= as bench.py has them'
 	@echo 'make bench-quick  the same in under two minutes'
 	@echo 'make bench-queue  packets a second through the queue against an accept-everything loop'
@@ -51,28 +54,10 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(patsubst %.c,$(B)/%.o,$(UNIT_HELP)) \
              $(B)/libdaemon.a $(B)/libcli.a $(B)/libkernel.a $(B)/libhost.a $(B)/libcore.a
 	$(say) LINK $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(call pkg_libs,$(KERNEL_PKGS) $(DAEMON_PKGS) cmocka) -lpthread
+	$(Q)$(CC) $(LDFLAGS_ALL) $(UNIT_LINK_$*) -o $@ $^ $(call pkg_libs,$(KERNEL_PKGS) $(DAEMON_PKGS) cmocka) -lpthread
 .PRECIOUS: $(B)/tests/unit/%.o $(B)/tests/unit/core/%.o
 
 endif
 
 include tests/bench/bench.mk
-
-# Fuzzers by clang's libFuzzer; FUZZ_SECONDS each.
-FUZZ_SECONDS ?= 60
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
-.PHONY: fuzz fuzz-run
-fuzz: deps-fuzz
-	$(Q)$(MAKE) --no-print-directory fuzz-run
-fuzz-run: $(FUZZ_BIN)
-	$(Q)for f in $(patsubst build/fuzz/%,%,$^); do \
-	  echo "== $$f"; mkdir -p build/fuzz/found/$$f tests/fuzz/corpus/$$f; \
-	  build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/ \
-	    build/fuzz/found/$$f tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log || { tail -n 40 build/fuzz/$$f.log; exit 1; }; \
-	  grep -E '^(stat::number_of_executed_units|#[0-9]+.*DONE)' build/fuzz/$$f.log; done
-build/fuzz/%: tests/fuzz/%.c $(wildcard tests/unit/*.c) $(call src,core)
-	$(say) FUZZ $@
-	$(Q)mkdir -p $(@D)
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(CPPFLAGS_ALL) -std=gnu11 \
-	  -Itests/unit -o $@ $^ -lpthread
+include tests/fuzz/fuzz.mk

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "hook.h"
+#include "copies_message.h"
 #include "netlink.h"
 #include "owner.h"
 
@@ -33,9 +32,7 @@ enum {
 struct copies {
 	struct mnl_socket *socket;
 	uint16_t group;
-	bool numbered; /* `next` is known */
-	uint32_t next; /* number of the next copy */
-	uint64_t lost;
+	struct copy_numbers numbers;
 	_Alignas(8) char datagram[DATAGRAM_ROOM];
 };
 
@@ -149,90 +146,12 @@ bool copies_gather(struct copies *copies, uint32_t count, struct error *err) {
 
 /* ---- receive ---- */
 
-/* What one netlink message says, by attribute; those of the kernel's numbers that are wanted here. */
-struct attributes {
-	const struct nfulnl_msg_packet_hdr *header;
-	const struct nlattr *payload, *in, *out, *number;
-};
-
-static int note(const struct nlattr *attribute, void *context) {
-	struct attributes *found = context;
-
-	switch (mnl_attr_get_type(attribute)) {
-	case NFULA_PACKET_HDR:
-		if (mnl_attr_get_payload_len(attribute) >= sizeof(*found->header))
-			found->header = mnl_attr_get_payload(attribute);
-		break;
-	case NFULA_PAYLOAD:
-		found->payload = attribute;
-		break;
-	case NFULA_IFINDEX_INDEV:
-		found->in = attribute;
-		break;
-	case NFULA_IFINDEX_OUTDEV:
-		found->out = attribute;
-		break;
-	case NFULA_SEQ:
-		found->number = attribute;
-		break;
-	default:
-		break;
-	}
-	return MNL_CB_OK;
-}
-
-static uint32_t read_u32(const struct nlattr *attribute) {
-	return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
-		   ? ntohl(mnl_attr_get_u32(attribute))
-		   : 0;
-}
-
-/* nflog does not say how long the packet was; its header does, and who reads that checks it. */
-static size_t length_of(const uint8_t *bytes, size_t captured) {
-	size_t length = captured;
-
-	if (captured >= 4 && bytes[0] >> 4 == 4)
-		length = (size_t)(bytes[2] << 8 | bytes[3]);
-	else if (captured >= 6 && bytes[0] >> 4 == 6)
-		length = 40 + (size_t)(bytes[4] << 8 | bytes[5]);
-	return length < captured ? captured : length;
-}
-
-static void count_gap(struct copies *copies, const struct nlattr *number) {
-	uint32_t seen = read_u32(number);
-
-	if (!number)
-		return;
-	if (copies->numbered)
-		copies->lost += seen - copies->next;
-	copies->numbered = true;
-	copies->next = seen + 1;
-}
-
-static bool read_copy(struct copies *copies, const struct nlmsghdr *message, struct copied *copied) {
-	struct attributes found = {NULL};
-
-	if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
-	    mnl_attr_parse(message, sizeof(struct nfgenmsg), note, &found) < 0)
-		return false;
-	count_gap(copies, found.number);
-	if (!found.header || !found.payload || !hook_of(found.header->hook, &copied->hook))
-		return false;
-	copied->interface = read_u32(copied->hook == HOOK_IN ? found.in : found.out);
-	copied->bytes = mnl_attr_get_payload(found.payload);
-	copied->captured = mnl_attr_get_payload_len(found.payload);
-	copied->length = length_of(copied->bytes, copied->captured);
-	return true;
-}
-
 int copies_receive(struct copies *copies, void (*see)(const struct copied *copied, void *context),
 		   void *context, struct error *err) {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)copies->datagram;
 	ssize_t length = receive_from_kernel(copies->socket, copies->datagram, sizeof(copies->datagram), 0);
-	int left = (int)length, count = 0;
 
 	if (length < 0 && errno == ENOBUFS) {
-		copies->lost++; /* at least; the gap in the numbers will tell */
+		copies->numbers.lost++; /* at least; the gap in the numbers will tell */
 		return 0;
 	}
 	if (length < 0) {
@@ -241,15 +160,7 @@ int copies_receive(struct copies *copies, void (*see)(const struct copied *copie
 		error_set(err, "nflog group %u: %s", copies->group, strerror(errno));
 		return -1;
 	}
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		struct copied copied;
-
-		if (!read_copy(copies, message, &copied))
-			continue;
-		see(&copied, context);
-		count++;
-	}
-	return count;
+	return copies_message_read(copies->datagram, (size_t)length, &copies->numbers, see, context);
 }
 
 bool copies_are_lost(const struct copies *copies, struct error *err) {
@@ -262,8 +173,8 @@ bool copies_are_lost(const struct copies *copies, struct error *err) {
 }
 
 uint64_t copies_take_lost(struct copies *copies) {
-	uint64_t lost = copies->lost;
+	uint64_t lost = copies->numbers.lost;
 
-	copies->lost = 0;
+	copies->numbers.lost = 0;
 	return lost;
 }

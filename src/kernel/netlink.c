@@ -118,7 +118,7 @@ static int first_error(struct mnl_socket *socket, uint32_t *sequence) {
 			continue;
 		if (length <= 0)
 			return code ? code : lost;
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		for (; message_fits(message, left); message = mnl_nlmsg_next(message, &left)) {
 			const struct nlmsgerr *report = mnl_nlmsg_get_payload(message);
 
 			if (message->nlmsg_type != NLMSG_ERROR ||
@@ -170,7 +170,7 @@ static void forgive_changes(char *buffer, ssize_t length) {
 	struct nlmsghdr *message = (struct nlmsghdr *)buffer;
 	int left = (int)length;
 
-	for (; length > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+	for (; length > 0 && message_fits(message, left); message = mnl_nlmsg_next(message, &left))
 		message->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
 }
 
@@ -191,13 +191,37 @@ bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see,
 			continue;
 		forgive_changes(buffer, length);
 		more = length < 0 ? MNL_CB_ERROR
-				  : mnl_cb_run(buffer, (size_t)length, request->nlmsg_seq,
-					       mnl_socket_get_portid(socket), see, context);
+				  : datagram_run(buffer, (size_t)length, request->nlmsg_seq,
+						 mnl_socket_get_portid(socket), see, context);
 	}
 	free(buffer);
 	if (more == MNL_CB_ERROR)
 		return error_set(err, "cannot read from nftables: %s", strerror(errno));
 	return true;
+}
+
+bool message_fits(const struct nlmsghdr *message, int left) {
+	return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= (uint32_t)left;
+}
+
+bool attribute_fits(const struct nlmsghdr *message, const struct nlattr *attribute) {
+	const char *end = (const char *)attribute + attribute->nla_len;
+
+	return end <= (const char *)message + message->nlmsg_len;
+}
+
+int datagram_run(const void *bytes, size_t length, uint32_t sequence, uint32_t port, mnl_cb_t see,
+		 void *context) {
+	const struct nlmsghdr *message = bytes;
+	int left = (int)length;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		if (!message_fits(message, left)) {
+			errno = EBADMSG;
+			return MNL_CB_ERROR;
+		}
+	}
+	return mnl_cb_run(bytes, length, sequence, port, see, context);
 }
 
 const struct nlattr *nested_attribute(const struct nlattr *nest, uint16_t type) {

@@ -43,6 +43,16 @@ bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see,
 /* recv, of the kernel's datagrams alone: what other programs send to the socket is thrown away. */
 ssize_t receive_from_kernel(struct mnl_socket *socket, void *buffer, size_t room, int flags);
 
+/* ---- bytes that may say anything ---- */
+
+/* As mnl_nlmsg_ok, which takes a length of 2 GiB or more for a negative one and lets it pass. */
+bool message_fits(const struct nlmsghdr *message, int left);
+/* libmnl rounds the end of a message up, and so may see an attribute end behind it. */
+bool attribute_fits(const struct nlmsghdr *message, const struct nlattr *attribute);
+/* As mnl_cb_run, on a datagram whose messages all fit; else MNL_CB_ERROR and EBADMSG. */
+int datagram_run(const void *bytes, size_t length, uint32_t sequence, uint32_t port, mnl_cb_t see,
+		 void *context);
+
 /* The attribute of that type inside `nest`; NULL where either is missing. */
 const struct nlattr *nested_attribute(const struct nlattr *nest, uint16_t type);
 /* Big-endian, as nftables has it; 0 where it is missing or of another size. */

@@ -21,8 +21,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "hook.h"
 #include "owner.h"
+#include "queue_message.h"
 
 enum {
 	/* Attributes beside the payload: packet header, mark, two interfaces, hardware address,
@@ -201,41 +201,25 @@ static void put_answer(struct queue *queue, uint32_t id, int verdict) {
 	put_message(queue, NFQNL_MSG_VERDICT, &(struct run){.last_id = id, .verdict = verdict});
 }
 
-static uint32_t attribute_u32(struct nlattr *const *attributes, int type) {
-	return attributes[type] ? ntohl(mnl_attr_get_u32(attributes[type])) : 0;
-}
-
-/* One netlink message -> one packet. False: it is no packet, or was answered here. */
-static bool read_packet(struct queue *queue, const struct nlmsghdr *message, struct queued *packet) {
-	struct nlattr *attributes[NFQA_MAX + 1] = {NULL};
-	const struct nfqnl_msg_packet_hdr *header;
-
-	if (message->nlmsg_type != ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET))
-		return false;
-	if (nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR]) {
-		queue->one_by_one = true;
-		return false;
-	}
-	header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
-	packet->id = ntohl(header->packet_id);
-	if (!hook_of(header->hook, &packet->hook)) {
+/* Takes note of one datagram. True: it is a packet that wants a verdict. */
+static bool take(struct queue *queue, const void *bytes, size_t length, struct queued *packet) {
+	switch (queue_message_read(bytes, length, packet)) {
+	case QUEUE_MESSAGE_PACKET:
+		return true;
+	case QUEUE_MESSAGE_FOREIGN:
 		/* Sent here by somebody else's rule: not ours to judge. */
 		put_answer(queue, packet->id, NF_ACCEPT);
 		return false;
-	}
-	if (!attributes[NFQA_PAYLOAD]) {
+	case QUEUE_MESSAGE_EMPTY:
 		put_answer(queue, packet->id, NF_DROP);
 		return false;
+	case QUEUE_MESSAGE_UNREADABLE:
+		queue->one_by_one = true;
+		return false;
+	case QUEUE_MESSAGE_OTHER:
+		break;
 	}
-	packet->mark = attribute_u32(attributes, NFQA_MARK);
-	packet->interface =
-	    attribute_u32(attributes, packet->hook == HOOK_IN ? NFQA_IFINDEX_INDEV : NFQA_IFINDEX_OUTDEV);
-	packet->bytes = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
-	packet->captured = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
-	/* Only there where the payload was cut. */
-	packet->length =
-	    attributes[NFQA_CAP_LEN] ? attribute_u32(attributes, NFQA_CAP_LEN) : packet->captured;
-	return true;
+	return false;
 }
 
 int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struct error *err) {
@@ -250,13 +234,9 @@ int queue_receive(struct queue *queue, struct queued packets[QUEUE_BATCH], struc
 		return -1;
 	}
 	for (int i = 0; i < received; i++) {
-		const struct nlmsghdr *message = queue->vectors[i].iov_base;
-
 		if (queue->senders[i].nl_pid != 0)
 			continue; /* another program's, not the kernel's */
-		if (!mnl_nlmsg_ok(message, (int)queue->headers[i].msg_len))
-			queue->one_by_one = true;
-		else if (read_packet(queue, message, &packets[count]))
+		if (take(queue, queue->vectors[i].iov_base, queue->headers[i].msg_len, &packets[count]))
 			count++;
 	}
 	/* With no packet to judge nobody will send what was answered here. */

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "netlink.h"
+
 /* Of include/net/tcp_states.h; netinet/tcp.h has them under names that core/tcp.h has too. */
 enum kernel_state {
 	KERNEL_ESTABLISHED = 1,
@@ -113,8 +115,8 @@ static bool dump(struct mnl_socket *netlink, uint8_t family, uint32_t states, mn
 		if (length < 0 && errno == EINTR)
 			continue;
 		more = length < 0 ? MNL_CB_ERROR
-				  : mnl_cb_run(buffer, (size_t)length, 0, mnl_socket_get_portid(netlink),
-					       note, walk);
+				  : datagram_run(buffer, (size_t)length, 0, mnl_socket_get_portid(netlink),
+						 note, walk);
 	}
 	return more != MNL_CB_ERROR;
 }
@@ -223,7 +225,7 @@ enum socket_found socket_find(struct socket_finder *finder, const struct key *ke
 		return SOCKET_NONE;
 	length = recv(mnl_socket_get_fd(finder->netlink), buffer, sizeof(buffer), MSG_DONTWAIT);
 	if (length > 0)
-		mnl_cb_run(buffer, (size_t)length, 0, mnl_socket_get_portid(finder->netlink), note_found,
-			   &finding);
+		datagram_run(buffer, (size_t)length, 0, mnl_socket_get_portid(finder->netlink), note_found,
+			     &finding);
 	return finding.found;
 }

@@ -5,9 +5,9 @@ LINT_C := $(wildcard src/*/*.c tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c te
 LINT_H := $(wildcard include/sallyport/*/*.h src/*/*.h tests/unit/*.h)
 LINT_SH := $(shell grep -lE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' $(wildcard tests/*/*.sh tests/*/*/*.sh .ci/run tests/*/* doc/completion/*) 2>/dev/null | sort -u)
 
-.PHONY: lint lint-format lint-layers lint-tidy lint-cppcheck lint-shell lint-man
+.PHONY: lint lint-format lint-layers lint-tidy lint-cppcheck lint-shell lint-man lint-analyze check-hardening
 lint: deps-lint
-	$(Q)$(MAKE) --no-print-directory lint-format lint-layers lint-shell lint-man lint-cppcheck lint-tidy
+	$(Q)$(MAKE) --no-print-directory lint-format lint-layers lint-shell lint-man lint-cppcheck lint-analyze lint-tidy check-hardening
 
 lint-format:
 	$(Q)clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
@@ -29,3 +29,9 @@ lint-cppcheck:
 lint-tidy:
 	$(Q)printf '%s\n' $(wildcard src/*/*.c) | xargs -P 2 -n 1 sh -c \
 	  'clang-tidy --quiet "$$@" -- -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION=\"\" $(PKG_CFLAGS) -std=gnu11 2>/dev/null' tidy
+
+lint-analyze:
+	$(Q)printf '%s\n' $(wildcard src/*/*.c) | xargs -P 2 -n 8 tests/lint/analyze.sh $(PKG_CFLAGS) --
+
+check-hardening: all
+	$(Q)tests/lint/hardening.sh $(B)/sallyportd $(B)/sallyport
