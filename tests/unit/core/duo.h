@@ -87,6 +87,8 @@ static inline enum judgement duo_step(struct duo *duo, const struct tcp_segment 
 	if (ours != JUDGED_FIT && (memcmp(&duo->track, &before.track, sizeof duo->track) != 0 ||
 				   memcmp(&duo->reference, &before.reference, sizeof duo->reference) != 0))
 		fail_msg("%s: what was dropped has left a trace", tcp_state_name(before.state));
+	if (ours == JUDGED_NEW && duo->state != TCP_CLOSED) /* nor is it taken into the old connection */
+		assert_int_not_equal(tcp_step(&before.state, &before.track, segment, side), REASON_NONE);
 	assert_same_knowledge(duo, tcp_state_name(before.state));
 	return ours;
 }
