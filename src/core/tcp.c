@@ -214,13 +214,14 @@ static enum reason step_reset(enum tcp_state *state, struct tcp_track *track,
 
 /* The other side answers a SYN that came into the open connection with a SYN/ACK: so both
  * have forgotten that connection. What the SYN said of windows was not kept. */
-static bool starts_over(const struct tcp_track *track, enum segment_kind kind, enum side side) {
-	return kind == SEGMENT_SYN_ACK && side == SIDE_OTHER &&
+static bool starts_over(const struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
+	return kind_of(segment) == SEGMENT_SYN_ACK && side == SIDE_OTHER && segment->length <= UINT16_MAX &&
 	       track->sides[SIDE_OPENER].flags & SIDE_NEW_SYN;
 }
 
 static void start_over(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *syn_ack) {
 	tcp_pickup(track, syn_ack, SIDE_OTHER);
+	track->sides[SIDE_OTHER].early = (uint16_t)syn_ack->length;
 	track->sides[SIDE_OTHER].flags &= (uint8_t)~SIDE_SYN_ACKED;
 	*state = TCP_SYN_RECV;
 }
@@ -244,7 +245,7 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 	if (kind == SEGMENT_RST)
 		return step_reset(state, track, segment, side);
 	if (!window_fits(track, segment, side)) {
-		if (!starts_over(track, kind, side))
+		if (!starts_over(track, segment, side))
 			return DROP_WINDOW;
 		start_over(state, track, segment);
 		return REASON_NONE;

@@ -40,6 +40,12 @@ uint32_t segment_end(const struct tcp_segment *segment) {
 	return segment->seq + segment->length + flags;
 }
 
+/* How far in front of what the side has sent. With the widest windows the two ends of what fits lie
+ * more than 2^31 apart, but neither so far from here. */
+static int32_t ahead(const struct tcp_side *side, uint32_t number) {
+	return (int32_t)(number - side->end);
+}
+
 /* The sequence number right behind the SYN. Only until the SYN is acknowledged. */
 static uint32_t syn_end(const struct tcp_side *side) {
 	return side->end - side->early;
@@ -87,12 +93,13 @@ static bool sequence_fits(const struct tcp_track *track, const struct tcp_segmen
 		return segment->flags & TCP_SYN && segment->length <= UINT16_MAX;
 	if (may_be_syn(sender, segment)) {
 		/* A server that has forgotten its first SYN/ACK answers a repeated SYN with another. */
-		bool again = segment->flags & TCP_ACK && segment->ack == receiver->end;
+		bool again = side == SIDE_OTHER && segment->flags & TCP_ACK && segment->ack == receiver->end;
 		return segment->length <= UINT16_MAX && (again || window_repeats_syn(track, segment, side));
 	}
 	if (!(sender->flags & SIDE_SYN_ACKED) && end - syn_end(sender) > UINT16_MAX)
 		return false; /* more than the other SYN's window lets it send */
-	return !before(sender->max_end, segment->seq) && !before(end, sender->end - reach(receiver));
+	return ahead(sender, segment->seq) <= ahead(sender, sender->max_end) &&
+	       ahead(sender, end) >= -(int32_t)reach(receiver);
 }
 
 static bool ack_fits(const struct tcp_track *track, uint32_t ack, enum side side) {
@@ -140,10 +147,15 @@ static void learn_data(struct tcp_side *sender, const struct tcp_segment *segmen
 	sender->end = end;
 }
 
+static void raise_max_end(struct tcp_side *side, uint32_t max_end) {
+	if (ahead(side, side->max_end) < ahead(side, max_end))
+		side->max_end = max_end;
+}
+
 static void learn_ack(struct tcp_side *receiver, const struct tcp_segment *segment, uint32_t window) {
 	if (receiver->flags & SIDE_LOOSE)
 		receiver->end = later(receiver->end, segment->ack); /* it must have sent it */
-	receiver->max_end = later(receiver->max_end, segment->ack + window);
+	raise_max_end(receiver, segment->ack + window);
 	receiver->flags |= SIDE_SYN_ACKED;
 	if (receiver->flags & SIDE_FIN && segment->ack == receiver->end)
 		receiver->flags |= SIDE_FIN_ACKED;
@@ -153,7 +165,7 @@ void window_advance(struct tcp_track *track, const struct tcp_segment *segment, 
 	struct tcp_side *sender = &track->sides[side], *receiver = &track->sides[!side];
 	if (may_be_syn(sender, segment))
 		learn_syn(track, segment, side);
-	else
+	else if (!(segment->flags & TCP_SYN)) /* else its receiver takes nothing (RFC 9293 3.10.7.4) */
 		learn_data(sender, segment);
 	uint32_t window = window_of(track, segment, side);
 	if (window > max_window(sender))

@@ -139,7 +139,7 @@ static enum role segment_role(const struct packet *packet) {
 		return ROLE_OPENS;
 	if (tcp->flags & TCP_RST)
 		return ROLE_RESET;
-	return ROLE_MIDSTREAM;
+	return tcp->flags & TCP_SYN ? ROLE_ANSWER : ROLE_MIDSTREAM;
 }
 
 static uint8_t segment_open(struct tcp_track *track, const struct packet *packet) {

@@ -257,6 +257,7 @@ static void pickup_takes_up_what_the_rules_allow(void **state) {
 	struct world_of_one *world = begin("pickup on\nallow in tcp 22\n", 100);
 	assert_string_equal(tcp(world, HOOK_IN, 80, AC, 1, 1, 0), "drop.default");
 	assert_string_equal(tcp(world, HOOK_IN, 22, R, 1, 0, 0), "drop.no-connection");
+	assert_string_equal(tcp(world, HOOK_IN, 22, TCP_SYN | AC, 1, 1, 0), "drop.no-connection");
 	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 5000, 9000, 10), "pass.pickup");
 	assert_true(world->last.opened);
 	assert_int_equal(only_entry(world).flags, CONNECTION_LEASED);

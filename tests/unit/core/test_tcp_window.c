@@ -35,6 +35,11 @@ static bool in_order(uint32_t left, uint32_t right) {
 	return (int32_t)(right - left) >= 0;
 }
 
+/* Two numbers near `end` may be more than 2^31 apart. */
+static int32_t ahead(const struct reference *side, uint32_t number) {
+	return (int32_t)(number - side->end);
+}
+
 static uint32_t reach(const struct reference *side) {
 	return side->max_window > OVERTAKEN ? side->max_window : OVERTAKEN;
 }
@@ -47,7 +52,7 @@ static uint32_t true_window(const struct reference *sender, const struct tcp_seg
 /* The four rules at the head of tcp_window.c. */
 static bool reference_fits(const struct reference *sides, const struct tcp_segment *segment, enum side side) {
 	const struct reference *sender = &sides[side], *receiver = &sides[!side];
-	return in_order(segment->seq, sender->max_end) &&
+	return ahead(sender, segment->seq) <= ahead(sender, sender->max_end) &&
 	       in_order(sender->end - reach(receiver), segment->seq + segment->length) &&
 	       in_order(segment->ack, receiver->end) &&
 	       in_order(receiver->end - 2 * reach(sender), segment->ack);
@@ -60,7 +65,7 @@ static void reference_advance(struct reference *sides, const struct tcp_segment 
 		sender->end = end;
 	if (window > sender->max_window)
 		sender->max_window = window;
-	if (in_order(receiver->max_end, segment->ack + window))
+	if (ahead(receiver, receiver->max_end) < ahead(receiver, segment->ack + window))
 		receiver->max_end = segment->ack + window;
 }
 

@@ -37,7 +37,7 @@ static void only_a_pure_syn_opens_tcp(void **state) {
 	(void)state;
 	assert_int_equal(role_of(tcp_packet(TCP_SYN)), ROLE_OPENS);
 	assert_int_equal(role_of(tcp_packet(TCP_SYN | TCP_PSH)), ROLE_OPENS);
-	assert_int_equal(role_of(tcp_packet(TCP_SYN | TCP_ACK)), ROLE_MIDSTREAM);
+	assert_int_equal(role_of(tcp_packet(TCP_SYN | TCP_ACK)), ROLE_ANSWER); /* proves no handshake */
 	assert_int_equal(role_of(tcp_packet(TCP_ACK)), ROLE_MIDSTREAM);
 	assert_int_equal(role_of(tcp_packet(TCP_FIN | TCP_ACK)), ROLE_MIDSTREAM);
 	assert_int_equal(role_of(tcp_packet(TCP_RST)), ROLE_RESET);
