@@ -3,8 +3,8 @@
  * IPv4 (RFC 791) and IPv6 (RFC 8200) headers up to the transport header.
  *
  * What ends the chain of IPv6 extension headers here ends it for the kernel too
- * (net/ipv6/exthdrs_core.c): the mobility header (135), ESP (50) and "no next header"
- * (59) are protocols of their own, so both see one and the same protocol.
+ * (net/ipv6/exthdrs_core.c, as nf_tables calls it): the mobility header (135), ESP (50), AH (51) and "no next
+ * header" (59) are protocols of their own, so both see one and the same protocol.
  */
 #include "network.h"
 
@@ -24,7 +24,6 @@ enum extension {
 	HOP_BY_HOP = 0,
 	ROUTING = 43,
 	FRAGMENT = 44,
-	AUTHENTICATION = 51,
 	DESTINATION = 60,
 };
 
@@ -63,7 +62,7 @@ static enum reason parse_ipv4(struct cursor *cursor, bool quoted, struct network
 
 static bool is_extension(uint8_t protocol) {
 	return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == FRAGMENT ||
-	       protocol == AUTHENTICATION || protocol == DESTINATION;
+	       protocol == DESTINATION;
 }
 
 /* One extension header: moves past it and says what comes next. */
@@ -72,8 +71,6 @@ static enum reason skip_extension(struct cursor *cursor, bool quoted, uint8_t *p
 	if (!bytes)
 		return DROP_TRUNCATED;
 	size_t length = ((size_t)bytes[1] + 1) * 8;
-	if (*protocol == AUTHENTICATION)
-		length = ((size_t)bytes[1] + 2) * 4; /* RFC 4302 2.2 */
 	if (*protocol == ROUTING && bytes[2] == 0)
 		return DROP_HEADER; /* RFC 5095 */
 	if (*protocol == FRAGMENT) {

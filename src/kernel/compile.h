@@ -128,7 +128,11 @@ void put_bogus_flags(struct compiler *compiler, const char *chain);
 /* fast_path.c: leases. */
 void put_lease_sets(struct compiler *compiler);
 void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction);
-void put_half_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+/* Of handshakes under way: for SYN/ACKs, which only answer, and for segments without SYN. */
+void put_answering_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+void put_handshake_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+/* A SYN from outside that crosses one of this host's own (RFC 9293 3.5) is no new connection. */
+void put_crossing(struct compiler *compiler, const char *chain);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
 /* An ACK is accepted, and its connection gets a lease. */

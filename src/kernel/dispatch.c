@@ -153,7 +153,7 @@ static void put_in(struct compiler *compiler) {
 	put_syn(compiler, "in_dispatch", "in_syn");
 	put_lease_lookups(compiler, "in_dispatch", DIRECTION_IN);
 	put_mark_cleaning(compiler, "in_dispatch");
-	put_half_lookups(compiler, "in_dispatch", DIRECTION_IN);
+	put_handshake_lookups(compiler, "in_dispatch", DIRECTION_IN);
 	put_unseen(compiler, "in_dispatch", DIRECTION_IN);
 	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
 	put_forwarded(compiler, "in_dispatch");
@@ -162,12 +162,13 @@ static void put_in(struct compiler *compiler) {
 
 	put_mark_cleaning(compiler, "in_syn");
 	put_new(compiler, "in_syn", "in_new");
-	put_half_lookups(compiler, "in_syn", DIRECTION_IN);
+	put_answering_lookups(compiler, "in_syn", DIRECTION_IN);
 	put_forwarded(compiler, "in_syn");
 	put_bogus_flags(compiler, "in_syn");
 	start_goto(compiler, "in_syn", CHAIN_ASK);
 
 	put_forwarded(compiler, "in_new");
+	put_crossing(compiler, "in_new");
 	put_port_lookup(compiler, "in_new", DIRECTION_IN);
 }
 
@@ -187,7 +188,7 @@ static void put_out(struct compiler *compiler) {
 	put_syn(compiler, "out_dispatch", "out_syn");
 	put_lease_lookups(compiler, "out_dispatch", DIRECTION_OUT);
 	put_mark_cleaning(compiler, "out_dispatch");
-	put_half_lookups(compiler, "out_dispatch", DIRECTION_OUT);
+	put_handshake_lookups(compiler, "out_dispatch", DIRECTION_OUT);
 	put_unseen(compiler, "out_dispatch", DIRECTION_OUT);
 	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_dispatch");
@@ -195,7 +196,7 @@ static void put_out(struct compiler *compiler) {
 
 	put_mark_cleaning(compiler, "out_syn");
 	put_new(compiler, "out_syn", "out_new");
-	put_half_lookups(compiler, "out_syn", DIRECTION_OUT);
+	put_answering_lookups(compiler, "out_syn", DIRECTION_OUT);
 	put_unseen(compiler, "out_syn", DIRECTION_OUT);
 	put_bogus_flags(compiler, "out_syn");
 	start_goto(compiler, "out_syn", CHAIN_ASK);
@@ -233,12 +234,12 @@ static void put_learn(struct compiler *compiler) {
 	put_nothing_to_learn(compiler);
 	put_syn(compiler, LEARN_DISPATCH, "learn_syn");
 	put_lease_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
-	put_half_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	put_handshake_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
 	put_unseen(compiler, LEARN_DISPATCH, DIRECTION_OUT);
 	start_goto(compiler, LEARN_DISPATCH, "learn_new");
 
 	put_new(compiler, "learn_syn", "learn_new");
-	put_half_lookups(compiler, "learn_syn", DIRECTION_OUT);
+	put_answering_lookups(compiler, "learn_syn", DIRECTION_OUT);
 	put_unseen(compiler, "learn_syn", DIRECTION_OUT);
 	start_goto(compiler, "learn_syn", "learn_new");
 

@@ -2,7 +2,9 @@
  *
  * What passes without the daemon. Two stages, each a set a family:
  *
- *   half    a SYN was allowed; its handshake may go on
+ *   half    a SYN was allowed; its handshake may go on. A set for connections from outside and one for
+ *           this host's own, since only the ACK of the side that opened completes a handshake: the
+ *           other's may be a challenge (RFC 5961 4) or early data (RFC 7413)
  *   lease   the handshake is complete (UDP: a packet was allowed); packets pass
  *
  * An element is added by a packet that the daemon, or the guard, has allowed ("grant"), so
@@ -33,14 +35,28 @@ enum {
 	COPY_GATHER = 200,
 };
 
+/* Packets of one direction. */
 struct lane {
-	enum end local; /* which end of its packets is this host's */
-	const char *leased, *half4, *half6, *grant;
+	enum end local; /* which end of them is this host's */
+	const char *leased, *grant;
+	/* By family: the set of handshakes that this direction opens, and where its packets are led to
+	 * of those and of the others. */
+	const char *half[2], *opening[2], *answering[2];
 };
 
 static const struct lane lanes[] = {
-    [DIRECTION_IN] = {END_DESTINATION, "in_leased", "in_half4", "in_half6", "in_grant"},
-    [DIRECTION_OUT] = {END_SOURCE, "out_leased", "out_half4", "out_half6", "out_grant"},
+    [DIRECTION_IN] = {END_DESTINATION,
+		      "in_leased",
+		      "in_grant",
+		      {HALF_IN_IPV4, HALF_IN_IPV6},
+		      {"in_opening4", "in_opening6"},
+		      {"in_answering4", "in_answering6"}},
+    [DIRECTION_OUT] = {END_SOURCE,
+		       "out_leased",
+		       "out_grant",
+		       {HALF_OUT_IPV4, HALF_OUT_IPV6},
+		       {"out_opening4", "out_opening6"},
+		       {"out_answering4", "out_answering6"}},
 };
 
 static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
@@ -80,12 +96,8 @@ static uint32_t closing_lease_ms(const struct compiler *compiler) {
 	return ms_within(compiler, LEASE_CLOSING_SECONDS, TIMEOUT_CLOSED);
 }
 
-static const char *half_set(enum family family) {
-	return family == FAMILY_IPV4 ? HALF_SET_IPV4 : HALF_SET_IPV6;
-}
-
-static const char *half_chain(const struct lane *lane, enum family family) {
-	return family == FAMILY_IPV4 ? lane->half4 : lane->half6;
+static enum direction other(enum direction direction) {
+	return direction == DIRECTION_IN ? DIRECTION_OUT : DIRECTION_IN;
 }
 
 void put_lease_sets(struct compiler *compiler) {
@@ -94,8 +106,9 @@ void put_lease_sets(struct compiler *compiler) {
 	for (size_t i = 0; i < 2; i++) {
 		put_tuple_set(compiler->batch, lease_set(families[i]), next_set_id(compiler), families[i],
 			      size, LEASE_MS, LEASE_COLLECT_MS);
-		put_tuple_set(compiler->batch, half_set(families[i]), next_set_id(compiler), families[i],
-			      HALF_SIZE, HALF_MS, HALF_COLLECT_MS);
+		for (enum direction each = DIRECTION_IN; each <= DIRECTION_OUT; each++)
+			put_tuple_set(compiler->batch, lanes[each].half[i], next_set_id(compiler),
+				      families[i], HALF_SIZE, HALF_MS, HALF_COLLECT_MS);
 	}
 }
 
@@ -118,16 +131,43 @@ void put_lease_lookups(struct compiler *compiler, const char *chain, enum direct
 	}
 }
 
-void put_half_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
-	const struct lane *lane = &lanes[direction];
-
+static void put_half_lookups(struct compiler *compiler, const char *chain, enum end local,
+			     const char *const sets[2], const char *const targets[2]) {
 	for (size_t i = 0; i < 2; i++) {
 		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 		expr_protocol(rule, PROTOCOL_TCP);
 		expr_family(rule, families[i]);
-		expr_tuple_in(rule, families[i], lane->local, half_set(families[i]));
-		expr_goto(rule, half_chain(lane, families[i]));
+		expr_tuple_in(rule, families[i], local, sets[i]);
+		expr_goto(rule, targets[i]);
+		rule_finish(compiler, rule);
+	}
+}
+
+void put_answering_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
+
+	put_half_lookups(compiler, chain, lane->local, lanes[other(direction)].half, lane->answering);
+}
+
+void put_handshake_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
+	const struct lane *lane = &lanes[direction];
+
+	put_half_lookups(compiler, chain, lane->local, lane->half, lane->opening);
+	put_answering_lookups(compiler, chain, direction);
+}
+
+void put_crossing(struct compiler *compiler, const char *chain) {
+	static const struct port_range own = {32768, 65535}; /* net.ipv4.ip_local_port_range */
+	const struct lane *lane = &lanes[DIRECTION_IN];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+		expr_port(rule, lane->local, own);
+		expr_family(rule, families[i]);
+		expr_tuple_in(rule, families[i], lane->local, lanes[DIRECTION_OUT].half[i]);
+		expr_goto(rule, CHAIN_ASK);
 		rule_finish(compiler, rule);
 	}
 }
@@ -173,30 +213,47 @@ static void put_leased(struct compiler *compiler, enum direction direction) {
 	finish_accept(compiler, rule);
 }
 
-static void put_half(struct compiler *compiler, const struct lane *lane, enum family family) {
+/* A handshake that was reset is over; whatever else came here is the daemon's to judge. */
+static void put_handshake_end(struct compiler *compiler, const char *chain, enum family family,
+			      enum end local, const char *half) {
 	static const uint8_t resets[] = {TCP_RST, TCP_RST | TCP_ACK};
-	const char *chain = half_chain(lane, family);
-	struct nftnl_rule *rule = start_kind(chain, TCP_SYN | TCP_ACK);
-
-	copy(compiler, rule);
-	finish_accept(compiler, rule);
-
-	rule = start_kind(chain, TCP_ACK);
-	copy(compiler, rule);
-	expr_tuple_change(rule, family, lane->local, SET_ADD, lease_set(family), first_lease_ms(compiler));
-	rule_finish(compiler, rule);
-	finish_accept(compiler, start_kind(chain, TCP_ACK));
+	struct nftnl_rule *rule;
 
 	for (size_t i = 0; i < sizeof(resets); i++) {
 		rule = start_kind(chain, resets[i]);
 		copy(compiler, rule);
-		expr_tuple_change(rule, family, lane->local, SET_DELETE, half_set(family), 0);
+		expr_tuple_change(rule, family, local, SET_DELETE, half, 0);
 		finish_accept(compiler, rule);
 	}
-	/* Whatever else: the daemon's to judge. */
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_goto(rule, CHAIN_ASK);
 	rule_finish(compiler, rule);
+}
+
+static void put_opening(struct compiler *compiler, const struct lane *lane, size_t i) {
+	const char *chain = lane->opening[i];
+	struct nftnl_rule *rule = start_kind(chain, TCP_ACK);
+
+	copy(compiler, rule);
+	expr_tuple_change(rule, families[i], lane->local, SET_ADD, lease_set(families[i]),
+			  first_lease_ms(compiler));
+	rule_finish(compiler, rule);
+	finish_accept(compiler, start_kind(chain, TCP_ACK));
+	put_handshake_end(compiler, chain, families[i], lane->local, lane->half[i]);
+}
+
+static void put_answering(struct compiler *compiler, enum direction direction, size_t i) {
+	static const uint8_t answers[] = {TCP_SYN | TCP_ACK, TCP_ACK};
+	const struct lane *lane = &lanes[direction];
+	const char *chain = lane->answering[i];
+
+	for (size_t j = 0; j < sizeof(answers); j++) {
+		struct nftnl_rule *rule = start_kind(chain, answers[j]);
+
+		copy(compiler, rule);
+		finish_accept(compiler, rule);
+	}
+	put_handshake_end(compiler, chain, families[i], lane->local, lanes[other(direction)].half[i]);
 }
 
 /* ---- how they come about ---- */
@@ -217,7 +274,8 @@ void put_renewals(struct compiler *compiler, const char *chain, enum direction d
 		put_renewal(compiler, chain, lanes[direction].local, families[i]);
 }
 
-static void put_grant_of(struct compiler *compiler, const struct lane *lane, enum family family) {
+static void put_grant_of(struct compiler *compiler, const struct lane *lane, size_t i) {
+	enum family family = families[i];
 	struct nftnl_rule *rule;
 
 	rule = rule_start(NFPROTO_INET, lane->grant);
@@ -226,7 +284,7 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, enu
 	expr_tcp_kind(rule, true, TCP_SYN);
 	/* What is left of an earlier connection would take the handshake's ACK for its own. */
 	expr_tuple_change(rule, family, lane->local, SET_DELETE, lease_set(family), 0);
-	expr_tuple_change(rule, family, lane->local, SET_ADD, half_set(family), HALF_MS);
+	expr_tuple_change(rule, family, lane->local, SET_ADD, lane->half[i], HALF_MS);
 	finish_accept(compiler, rule);
 
 	put_renewal(compiler, lane->grant, lane->local, family);
@@ -241,7 +299,7 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, enu
 /* An addition to a full set ends its rule: no lease then, and the packet passes all the same. */
 static void put_grant(struct compiler *compiler, const struct lane *lane) {
 	for (size_t i = 0; i < 2; i++)
-		put_grant_of(compiler, lane, families[i]);
+		put_grant_of(compiler, lane, i);
 	finish_accept(compiler, rule_start(NFPROTO_INET, lane->grant));
 }
 
@@ -249,7 +307,9 @@ void put_fast_path(struct compiler *compiler, enum direction direction) {
 	const struct lane *lane = &lanes[direction];
 
 	put_leased(compiler, direction);
-	for (size_t i = 0; i < 2; i++)
-		put_half(compiler, lane, families[i]);
+	for (size_t i = 0; i < 2; i++) {
+		put_opening(compiler, lane, i);
+		put_answering(compiler, direction, i);
+	}
 	put_grant(compiler, lane);
 }

@@ -95,10 +95,12 @@ static void put_lease_removal(struct batch *batch, const struct revocation *revo
 }
 
 void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy) {
+	static const char *const halves[] = {HALF_IN_IPV4, HALF_IN_IPV6, HALF_OUT_IPV4, HALF_OUT_IPV6};
+
 	if (revoked->count == 0)
 		return;
-	put_set_flush(batch, HALF_SET_IPV4);
-	put_set_flush(batch, HALF_SET_IPV6);
+	for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++)
+		put_set_flush(batch, halves[i]);
 	put_lease_removal(batch, revoked, FAMILY_IPV4, destroy);
 	put_lease_removal(batch, revoked, FAMILY_IPV6, destroy);
 }

@@ -13,8 +13,11 @@
 #define ANONYMOUS_NAME "__set%d"
 #define LEASE_SET_IPV4 "lease4"
 #define LEASE_SET_IPV6 "lease6"
-#define HALF_SET_IPV4  "half4"
-#define HALF_SET_IPV6  "half6"
+/* By who opened: see fast_path.c. */
+#define HALF_IN_IPV4  "half_in4"
+#define HALF_IN_IPV6  "half_in6"
+#define HALF_OUT_IPV4 "half_out4"
+#define HALF_OUT_IPV6 "half_out6"
 /* See busy.c. */
 #define BUSY_SET     "busy"
 #define UNSEEN_SET   "unseen"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from net import wait_for
 
-LEASES, HALVES = ("lease4", "lease6"), ("half4", "half6")
+LEASES = ("lease4", "lease6")
+HALVES = ("half_in4", "half_in6", "half_out4", "half_out6")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def own_key_of(sock, protocol="tcp"):
 
 
 def family_set(kind, key):
-    """lease4, half6, ..."""
+    """lease4, half_in6, ..."""
     return kind + ("6" if ":" in key.local else "4")
 
 

@@ -305,7 +305,7 @@ def nft_message(kind, flags, body=b"", resource=0):
 
 
 def strangers(side, first, end, per_message):
-    """Batches that put connections which nobody has into half4 or half6, for an hour: nft takes long."""
+    """Batches that put connections which nobody has into half_in4 or half_in6, for an hour: nft takes long."""
     zeros = bytes(8 if side.version == 6 else 0)
     port, protocol, hour = b"\0\1\0\0", b"\6\0\0\0", attribute(4, struct.pack("!Q", 3_600_000))
     for begin in range(first, end, per_message):
@@ -317,7 +317,7 @@ def strangers(side, first, end, per_message):
                 local, remote = b"\xfe\x80" + bytes(2) + zeros + local, bytes(4) + zeros + remote
             key = attribute(1 | NESTED, attribute(1, local + port + remote + port + protocol))
             elements += attribute(1 | NESTED, key + hour)
-        body = (attribute(1, b"sallyport\0") + attribute(2, f"half{side.version}\0".encode()) +
+        body = (attribute(1, b"sallyport\0") + attribute(2, f"half_in{side.version}\0".encode()) +
                 attribute(3 | NESTED, elements))
         yield (nft_message(BATCH_BEGIN, 1, resource=10) + nft_message(NEW_ELEMENTS, 1 | 0x400, body) +
                nft_message(BATCH_END, 1, resource=10))

@@ -211,7 +211,7 @@ def test_a_port_can_be_used_again_at_once(firewall, net, side, closer):
                 assert client.recv(1) == b""
         wait_for(lambda: not socket_on(net.cli, 45678), "the client's last ACK")
     assert net.cli.figure("TCPSynRetrans") == repeated
-    wait_for(lambda: lease_left(net.srv, key, "half") is None, "half has it no more", 1)
+    wait_for(lambda: lease_left(net.srv, key, "half_in") is None, "half has it no more", 1)
 
 
 def socket_on(namespace, port):
@@ -236,7 +236,7 @@ def test_strict_grants_no_lease_and_checks_the_window(firewall, servers, witness
         for _ in range(20):
             assert echo(sock)
         key, before = key_of(sock), asked(daemon)
-        assert not leases(net.srv) and not leases(net.srv, "half")
+        assert not leases(net.srv) and not leases(net.srv, "half_in")
         wrong = daemon.reason("drop.window")
         for number in range(4):
             wire.send(ip(side, side.cli, side.srv, **hops) /
@@ -247,7 +247,7 @@ def test_strict_grants_no_lease_and_checks_the_window(firewall, servers, witness
         assert seen.behind("odd") <= 1  # a quarter of all numbers may be near the right one
         assert daemon.reason("drop.window") >= wrong + 3
         assert asked(daemon) > before + 4
-        assert not leases(net.srv) and not leases(net.srv, "half")
+        assert not leases(net.srv) and not leases(net.srv, "half_in")
 
 
 # how a lease ends
@@ -465,7 +465,7 @@ def test_completed_handshakes_leave_half(firewall, net, side):
     finally:
         acceptor.close()
     assert net.cli.figure("TCPSynRetrans") == repeated
-    name = "half4" if side.version == 4 else "half6"
+    name = f"half_in{side.version}"
     wait_for(lambda: len(elements(net.srv, name)) <= HANDSHAKES // 200, "half is nearly empty", 2)
 
 
@@ -480,5 +480,5 @@ def test_an_unfinished_handshake_has_a_place_in_half(firewall, servers, net, sid
         answer = wire.receive(lambda packet: TCP in packet and packet[TCP].sport == 80)
         assert answer[TCP].flags == "SA"
     key = Key(side.srv, 80, side.cli, 5555)
-    assert lease_left(net.srv, key, "half") <= CLOSING_LEASE
+    assert lease_left(net.srv, key, "half_in") <= CLOSING_LEASE
     assert lease_left(net.srv, key) is None

@@ -3,7 +3,7 @@
  * Bytes from the wire -> struct packet, a value that keeps no pointer.
  *
  * Bounded: at most PACKET_MAX_HEADERS IPv6 extension headers, no loops on lengths
- * from the packet, never a read past `captured`. RFC 791, 8200 (IPv6), 4302 (AH),
+ * from the packet, never a read past `captured`. RFC 791, 8200 (IPv6), 4302 (AH is a protocol of its own),
  * 5095 (type 0 routing header is refused), 9293 (TCP), 768, 792, 4443.
  */
 #ifndef SALLYPORT_CORE_PACKET_H

@@ -136,7 +136,7 @@ static const struct scenario scenarios[] = {
 	    "< R 2000000000 -> drop.window ESTABLISHED\n"},
     {"pick-up on: a closed port stays closed", "pickup on\nallow in tcp 23\n",
      "< P. 1:101 ack 1 -> drop.default -\n"
-     "< S. 0 ack 1 -> drop.default -\n"},
+     "< S. 0 ack 1 -> drop.no-connection -\n"},
     {"pick-up on: an RST takes nothing up", "pickup on\n" STRICT,
      "< R 1 -> drop.no-connection -\n"
      "< R. 1 ack 1 -> drop.no-connection -\n"},
