@@ -315,6 +315,7 @@ static void judge_leased(struct run *run, struct history *history, const struct 
 	assert(known || decision.opened);
 	if (state_is_open(after.state))
 		assert(may_be_open(history, after.state));
+	history->excused |= (after.flags & CONNECTION_LEASED) != 0; /* from now on packets pass unseen */
 }
 
 static void send_segment(struct run *run, const uint8_t *bytes) {
