@@ -411,11 +411,18 @@ static uint8_t state_behind(struct connection *connection, uint8_t state) {
 	return state == TCP_LAST_ACK ? TCP_TIME_WAIT : state;
 }
 
+/* Nothing of it has passed unseen: its handshake goes on, or an RST has ended it before that was complete. */
+static bool was_never_open(const struct connection *connection) {
+	bool leased = connection->flags & CONNECTION_LEASED;
+	return connection->state == TCP_SYN_SENT || connection->state == TCP_SYN_RECV ||
+	       (connection->state == TCP_CLOSED && !leased);
+}
+
 static void see(const struct judgement *judgement, struct connection *connection) {
-	bool shakes_hands = connection->state == TCP_SYN_SENT || connection->state == TCP_SYN_RECV;
+	bool never_open = was_never_open(connection);
 	uint8_t state = connection->state;
 	enum reason reason = step(judgement, connection, &state);
-	if (reason && shakes_hands)
+	if (reason && never_open)
 		return;
 	if (reason)
 		relearn(judgement, connection, &state);

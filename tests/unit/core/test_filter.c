@@ -529,6 +529,20 @@ static void a_forged_ack_opens_nothing(void **state) {
 	end(world);
 }
 
+static void what_comes_behind_the_reset_of_a_handshake_opens_nothing(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	assert_true(see_tcp(world, HOOK_IN, 22, R, 101, 0));
+	assert_int_equal(only_entry(world).state, TCP_CLOSED);
+	see_tcp(world, HOOK_OUT, 22, AC, 500, 101);
+	see_tcp(world, HOOK_OUT, 22, AC, 500, 101);
+	see_tcp(world, HOOK_IN, 22, AC, 101, 500);
+	assert_int_equal(only_entry(world).state, TCP_CLOSED);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 500, 0), "drop.window");
+	end(world);
+}
+
 static void a_reset_on_a_lease_is_the_receivers_to_judge(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22\n", 100);
@@ -728,6 +742,7 @@ int main(void) {
 	    cmocka_unit_test(after_packets_passed_unseen_windows_are_learned_again),
 	    cmocka_unit_test(a_leased_connection_is_followed_by_copies),
 	    cmocka_unit_test(a_forged_ack_opens_nothing),
+	    cmocka_unit_test(what_comes_behind_the_reset_of_a_handshake_opens_nothing),
 	    cmocka_unit_test(a_reset_on_a_lease_is_the_receivers_to_judge),
 	    cmocka_unit_test(nothing_is_leased_where_all_is_inspected),
 	    cmocka_unit_test(a_rule_that_became_strict_ends_leases),
