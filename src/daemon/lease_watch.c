@@ -10,6 +10,7 @@
 #include "sallyport/daemon/adopt.h"
 #include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/copier.h"
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/enter.h"
 #include "sallyport/daemon/loop.h"
@@ -223,10 +224,18 @@ void daemon_report_unseen(struct daemon *daemon) {
 			  figures->adopted, figures->revoked, figures->ended);
 }
 
+/* One of them may have told of an end. */
+static bool copies_were_lost(struct daemon *daemon) {
+	uint64_t lost = copier_figures(daemon->copier).lost, before = daemon->lease_watch.lost;
+
+	daemon->lease_watch.lost = lost;
+	return lost != before;
+}
+
 static bool look(struct daemon *daemon, struct error *err) {
 	struct lease_figures figures;
 
-	if (busy_watch_is_behind(daemon)) {
+	if (copies_were_lost(daemon) || busy_watch_is_behind(daemon)) {
 		daemon_reconcile(daemon);
 		return true;
 	}

@@ -113,8 +113,8 @@ CASES6 = {
     "routing_2": (six(ROUTING, lambda number: routing(number, 2)), JUDGED, SILENT),
     "routing_4": (six(ROUTING, lambda number: routing(number, 4)), JUDGED, SILENT),
     "routing_253_that_is_done": (six(ROUTING, lambda number: routing(number, 253, 0)), JUDGED, ANSWERED),
-    # nftables itself does not look behind it; without a security association the stack drops it
-    "authentication": (six(AUTHENTICATION, authentication), JUDGED, NEVER),
+    # a protocol of its own, like ESP: no rule is about it
+    "authentication": (six(AUTHENTICATION, authentication), {"refused": 6}, NEVER),
     "unknown_header": (six(253, header), {"refused": 6}, NEVER),
     "no_next_header": (six(NO_NEXT, header), {"refused": 6}, NEVER),
     "option_that_must_be_known": (six(DESTINATION, lambda number: header(number, b"\xfe\x04\0\0\0\0")),

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, GRE = 47, AUTHENTICATION = 51, DESTINATION = 60 };
+enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, GRE = 47, DESTINATION = 60 };
 
 static const char *const here[2] = {"192.0.2.1", "2001:db8::1"};
 static const char *const there[2] = {"198.51.100.7", "2001:db8:1::7"};
@@ -37,10 +37,10 @@ static const struct {
     {"destination", {DESTINATION, END}},
     {"routing", {ROUTING, END}},
     {"atomic", {FRAGMENT, END}},
-    {"authentication", {AUTHENTICATION, END}},
+    {"routing-destination", {ROUTING, DESTINATION, END}},
     {"hop-by-hop-atomic", {HOP_BY_HOP, FRAGMENT, END}},
     {"atomic-destination", {FRAGMENT, DESTINATION, END}},
-    {"one-of-each", {HOP_BY_HOP, DESTINATION, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, END}},
+    {"one-of-each", {HOP_BY_HOP, DESTINATION, ROUTING, FRAGMENT, DESTINATION, END}},
     {"eight",
      {HOP_BY_HOP, DESTINATION, DESTINATION, DESTINATION, DESTINATION, DESTINATION, DESTINATION, DESTINATION,
       END}},
@@ -62,7 +62,6 @@ static void append_ipv4_options(struct sample *sample, const struct ipv4_options
 static void append_extension(struct sample *sample, uint8_t kind, uint8_t next) {
 	static const uint8_t routing[16] = {0, 1, 4};
 	static const uint8_t options[8] = {0, 0, 1, 4}, fragment[8] = {0, 0, 0, 0, 1, 2, 3, 4};
-	static const uint8_t authentication[24] = {0, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
 	size_t at = sample->raw.length;
 	switch (kind) {
 	case ROUTING:
@@ -70,9 +69,6 @@ static void append_extension(struct sample *sample, uint8_t kind, uint8_t next) 
 		break;
 	case FRAGMENT:
 		raw_append(&sample->raw, fragment, sizeof fragment);
-		break;
-	case AUTHENTICATION:
-		raw_append(&sample->raw, authentication, sizeof authentication);
 		break;
 	default:
 		raw_append(&sample->raw, options, sizeof options);

@@ -40,6 +40,7 @@ struct lease_figures {
 struct lease_watch {
 	struct lease_figures last;
 	uint64_t next; /* microseconds of the monotonic clock */
+	uint64_t lost; /* copies, when last looked */
 	bool unreadable;
 };
 

@@ -23,7 +23,7 @@ void daemon_report_unseen(struct daemon *daemon);
 void daemon_follow_sockets(struct daemon *daemon);
 
 /* Compares every ten seconds, or as seldom as it takes to spend no more than 1/200 of the time on it; on a
- * busy host (busy_watch.h) reconciles, 1/40. */
+ * busy host (busy_watch.h), 1/40, and where copies were lost, reconciles. */
 void lease_watch_tick(struct daemon *daemon);
 
 #endif

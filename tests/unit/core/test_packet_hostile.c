@@ -75,11 +75,11 @@ static size_t transport_of(const uint8_t *bytes, size_t captured, uint8_t *proto
 	}
 	size_t at = 40;
 	*protocol = bytes[6];
-	while (memchr("\0\053\054\063\074", *protocol, 5)) { /* 0, 43, 44, 51, 60 */
+	while (memchr("\0\053\054\074", *protocol, 4)) { /* 0, 43, 44, 60 */
 		if (at + 8 > captured)
 			return captured;
 		size_t units = bytes[at + 1];
-		size_t length = *protocol == 44 ? 8 : *protocol == 51 ? units * 4 + 8 : units * 8 + 8;
+		size_t length = *protocol == 44 ? 8 : units * 8 + 8;
 		*protocol = bytes[at];
 		at += length;
 	}

@@ -78,7 +78,8 @@ static void settings_are_taken_over(void **state) {
 }
 
 static void the_defaults_can_be_written_out(void **state) {
-	struct ruleset *ruleset = must_load("inspect new\non-failure guard\nbusy above 1000/s\n"), *empty = must_load("");
+	struct ruleset *ruleset = must_load("inspect new\non-failure guard\nbusy above 1000/s\n"),
+		       *empty = must_load("");
 
 	(void)state;
 	assert_true(ruleset_equal(ruleset, empty));
