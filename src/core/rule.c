@@ -231,8 +231,8 @@ bool rule_is_unconditional(const struct rule *rule) {
 	       rule->to_ports.count == 0 && rule->on.count == 0;
 }
 
-bool rule_opens_to_all(const struct rule *rule) {
-	return rule->action == ACTION_ALLOW && !rule->log && !rule->strict && rule_is_unconditional(rule);
+bool rule_is_static(const struct rule *rule) {
+	return !rule->log && !rule->strict;
 }
 
 bool rule_counts_admissions(const struct rule *rule) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A busy host: more connections are opened a second, at ports that the rules open to all, than
- * the daemon need look at. What it would answer is known, so the kernel admits them by itself:
+ * A busy host: more connections are opened a second than the daemon need look at. Where the rules about a
+ * port are static its answer is known beforehand, or can be found by the guard's rules, so the kernel
+ * gives it by itself:
  *
  *   busy     (a second)     SYNs to the port are admitted
  *   unseen   (two minutes)  so other segments of connections to it pass and get a lease, uncopied
@@ -23,6 +24,8 @@ enum {
 	UNSEEN_MS = 120 * SECOND,
 	CUT_MS = 3600 * SECOND,
 	CUT_COLLECT_MS = 60 * SECOND,
+	/* The kernel goes through them one by one; the daemon has an index. */
+	STATIC_RULES = 64,
 };
 
 static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
@@ -74,35 +77,56 @@ void put_uncopied(struct compiler *compiler, const char *chain, enum direction d
 	finish_accept(compiler, rule);
 }
 
-/* A new connection to an open port. */
-static void put_open(struct compiler *compiler) {
+bool kernel_has_static_rules(const struct ruleset *ruleset) {
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < ruleset->count; i++)
+		count += ruleset->rules[i].direction == DIRECTION_IN && !ruleset->rules[i].essential;
+	return count <= STATIC_RULES && settings_allow_busy(&ruleset->settings);
+}
+
+/* A new connection to an open port: to `judge` when the host is busy. */
+static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, CHAIN_OPEN);
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
-	expr_goto(rule, "in_admit");
+	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 
-	rule = rule_start(NFPROTO_INET, CHAIN_OPEN);
+	rule = rule_start(NFPROTO_INET, chain);
 	expr_rate_over(rule, rate, rate / 2 + 1);
-	expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 	expr_port_change(rule, END_DESTINATION, SET_ADD, BUSY_SET);
-	expr_goto(rule, "in_admit");
+	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 
-	rule = rule_start(NFPROTO_INET, CHAIN_OPEN);
+	rule = rule_start(NFPROTO_INET, chain);
 	expr_goto(rule, CHAIN_ASK);
 	rule_finish(compiler, rule);
+}
+
+void expr_admitted(struct nftnl_rule *rule) {
+	expr_counter(rule, BUSY_COUNTER);
+	expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 }
 
 static void put_admission(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_admit");
 
-	expr_counter(rule, BUSY_COUNTER);
+	expr_admitted(rule);
 	/* For the rule that opens the port: the element counts. */
 	expr_port_in(rule, END_DESTINATION, ADMITTED_SET, 0);
 	finish_accept(compiler, rule);
 	finish_accept(compiler, rule_start(NFPROTO_INET, "in_admit"));
+}
+
+/* Under conditions, by the rules themselves; the mark says who asks. */
+static void put_judging(struct compiler *compiler) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_judge");
+
+	expr_mark_change(rule, 0, compiler->marks.learn);
+	expr_goto(rule, CHAIN_STATIC);
+	rule_finish(compiler, rule);
 }
 
 static void put_cut(struct compiler *compiler, const char *chain, enum family family, enum end local) {
@@ -135,8 +159,10 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 void put_busy_chains(struct compiler *compiler) {
 	if (!applies(compiler))
 		return;
-	put_open(compiler);
+	put_open(compiler, CHAIN_OPEN, "in_admit");
+	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
+	put_judging(compiler);
 	put_unseen_segments(compiler, DIRECTION_IN);
 	put_unseen_segments(compiler, DIRECTION_OUT);
 }

@@ -45,6 +45,7 @@ struct compiler {
 	const struct ruleset *ruleset;
 	const struct compile_options *options;
 	struct marks marks;
+	bool judges;                 /* kernel_has_static_rules */
 	uint32_t sets;               /* ids given so far */
 	const struct inventory *old; /* NULL: nothing stands */
 	struct inventory *made;
@@ -109,7 +110,11 @@ const char *port_map_name(enum direction direction);
 void put_open_ports(struct compiler *compiler, bool standing);
 
 /* busy.c: what the kernel admits while it is busy. */
+/* Whether it can go by the file's rules one after the other, since they are few. */
+bool kernel_has_static_rules(const struct ruleset *ruleset);
 void put_busy_sets(struct compiler *compiler);
+/* Counts the SYN as admitted, and from now on its port's other segments pass too. */
+void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
 /* Behind the look-ups of leases: segments of connections that were opened unseen go on. */
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
@@ -140,13 +145,16 @@ void put_renewals(struct compiler *compiler, const char *chain, enum direction d
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
 
-/* verdict.c, guard.c */
+/* verdict.c, guard.c: also the static rules, at CHAIN_STATIC, for packets from outside that the guard judges,
+ * or, with `marks.learn` set, that the busy kernel does. */
 void put_verdicts(struct compiler *compiler);
 void put_guard(struct compiler *compiler);
 
-#define LEARN_DISPATCH "learn_dispatch"
-#define CHAIN_ASK      "ask"
-#define CHAIN_REJECT   "reject"
-#define CHAIN_OPEN     "in_open"
+#define LEARN_DISPATCH    "learn_dispatch"
+#define CHAIN_ASK         "ask"
+#define CHAIN_REJECT      "reject"
+#define CHAIN_OPEN        "in_open"
+#define CHAIN_OPEN_STATIC "in_open_static"
+#define CHAIN_STATIC      "in_static"
 
 #endif

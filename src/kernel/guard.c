@@ -10,22 +10,89 @@
 #include "compile.h"
 #include "expr.h"
 
-static void finish_guard(struct compiler *compiler, struct nftnl_rule *rule, const struct rule *source) {
-	bool in = source->direction == DIRECTION_IN;
-
+static void finish_out(struct compiler *compiler, struct nftnl_rule *rule, const struct rule *source) {
 	if (source->action == ACTION_ALLOW) {
-		expr_counter(rule, in ? "guard_in_pass" : "guard_out_pass");
+		expr_counter(rule, "guard_out_pass");
 		if (source->strict || compiler->ruleset->settings.inspect_all)
 			expr_verdict(rule, NF_ACCEPT);
 		else
-			expr_goto(rule, grant_chain(source->direction));
+			expr_goto(rule, grant_chain(DIRECTION_OUT));
 		return;
 	}
-	expr_counter(rule, in ? "guard_in_drop" : "guard_out_drop");
+	expr_counter(rule, "guard_out_drop");
 	if (source->action == ACTION_DROP)
 		expr_verdict(rule, NF_DROP);
 	else
 		expr_goto(rule, CHAIN_REJECT);
+}
+
+/* Where the kernel goes by these rules when it is busy too, each counts. */
+static void finish_in(struct compiler *compiler, struct nftnl_rule *rule, const struct rule *source) {
+	static const char *const chains[] = {[ACTION_ALLOW] = "in_static_allow",
+					     [ACTION_DROP] = "in_static_drop",
+					     [ACTION_REJECT] = "in_static_reject"};
+	bool unleased = source->strict || compiler->ruleset->settings.inspect_all;
+	bool of_file = source >= compiler->ruleset->rules &&
+		       source < compiler->ruleset->rules + compiler->ruleset->count;
+	char name[24];
+
+	if (of_file && compiler->judges) {
+		rule_object_name((uint32_t)(source - compiler->ruleset->rules), name);
+		expr_counter(rule, name);
+	}
+	expr_goto(rule,
+		  source->action == ACTION_ALLOW && unleased ? "in_static_pass" : chains[source->action]);
+}
+
+/* Who has come here: see compile.h. */
+static void put_static_end(struct compiler *compiler, const char *chain, const char *guard_counter,
+			   void (*end)(struct nftnl_rule *rule, bool busy)) {
+	uint32_t busy = compiler->marks.learn;
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_mark(rule, busy, true, busy);
+	expr_mark_change(rule, busy, 0);
+	end(rule, true);
+	rule_finish(compiler, rule);
+
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_counter(rule, guard_counter);
+	end(rule, false);
+	rule_finish(compiler, rule);
+}
+
+static void end_allow(struct nftnl_rule *rule, bool busy) {
+	if (busy) {
+		expr_admitted(rule);
+		expr_verdict(rule, NF_ACCEPT);
+	} else {
+		expr_goto(rule, grant_chain(DIRECTION_IN));
+	}
+}
+
+static void end_pass(struct nftnl_rule *rule, bool busy) {
+	if (busy)
+		expr_admitted(rule);
+	expr_verdict(rule, NF_ACCEPT);
+}
+
+static void end_drop(struct nftnl_rule *rule, bool busy) {
+	if (busy)
+		expr_counter(rule, "busy_refused");
+	expr_verdict(rule, NF_DROP);
+}
+
+static void end_reject(struct nftnl_rule *rule, bool busy) {
+	if (busy)
+		expr_counter(rule, "busy_refused");
+	expr_goto(rule, CHAIN_REJECT);
+}
+
+static void put_static_ends(struct compiler *compiler) {
+	put_static_end(compiler, "in_static_allow", "guard_in_pass", end_allow);
+	put_static_end(compiler, "in_static_pass", "guard_in_pass", end_pass);
+	put_static_end(compiler, "in_static_drop", "guard_in_drop", end_drop);
+	put_static_end(compiler, "in_static_reject", "guard_in_drop", end_reject);
 }
 
 /* Packets that open nothing. Their connection may have no lease any more, which only the daemon
@@ -58,15 +125,19 @@ static void put_guard_continuations(struct compiler *compiler, const char *chain
 	}
 }
 
-static void put_guard_default(struct compiler *compiler, const char *chain, enum direction direction) {
+static void put_default(struct compiler *compiler, const char *chain, enum direction direction) {
 	enum action action = compiler->ruleset->defaults[direction];
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	const struct rule rule = {.direction = direction, .action = action};
+	struct nftnl_rule *last = rule_start(NFPROTO_INET, chain);
 	char comment[64];
 
 	snprintf(comment, sizeof(comment), "default %s %s", direction_name(direction), action_name(action));
-	rule_comment(rule, comment);
-	finish_guard(compiler, rule, &(struct rule){.direction = direction, .action = action});
-	rule_finish(compiler, rule);
+	rule_comment(last, comment);
+	if (direction == DIRECTION_IN)
+		finish_in(compiler, last, &rule);
+	else
+		finish_out(compiler, last, &rule);
+	rule_finish(compiler, last);
 }
 
 /* `on-failure closed`: only what holds a lease goes on. */
@@ -80,23 +151,50 @@ static void put_guard_closed(struct compiler *compiler, const char *chain, enum 
 }
 
 /* The static policy: every rule of the file, in order. */
-static void put_guard_of(struct compiler *compiler, enum direction direction) {
+static void put_static(struct compiler *compiler, const char *chain, enum direction direction) {
 	const struct ruleset *ruleset = compiler->ruleset;
-	bool in = direction == DIRECTION_IN;
-	const char *chain = in ? "in_guard" : "out_guard";
 	uint32_t i = 0;
 
-	if (ruleset->settings.failure_closed) {
-		put_guard_closed(compiler, chain, direction);
-		return;
-	}
-	put_guard_continuations(compiler, chain, in ? "guard_in_pass" : "guard_out_pass");
 	while (i < ruleset->count && kernel_accepts(ruleset, i))
 		i++; /* settled in the dispatch */
 	for (; i < ruleset->count; i++)
 		if (ruleset->rules[i].direction == direction)
-			put_rule(compiler, chain, &ruleset->rules[i], finish_guard);
-	put_guard_default(compiler, chain, direction);
+			put_rule(compiler, chain, &ruleset->rules[i],
+				 direction == DIRECTION_IN ? finish_in : finish_out);
+	put_default(compiler, chain, direction);
+}
+
+static void put_static_counters(struct compiler *compiler) {
+	const struct ruleset *ruleset = compiler->ruleset;
+	char name[24];
+
+	for (uint32_t i = 0; compiler->judges && i < ruleset->count; i++) {
+		if (ruleset->rules[i].direction != DIRECTION_IN || kernel_accepts(ruleset, i))
+			continue;
+		rule_object_name(i, name);
+		put_counter(compiler, name);
+		names_add(&compiler->made->counters, name);
+	}
+}
+
+static void put_guard_of(struct compiler *compiler, enum direction direction) {
+	bool in = direction == DIRECTION_IN;
+	const char *chain = in ? "in_guard" : "out_guard";
+
+	if (compiler->ruleset->settings.failure_closed) {
+		put_guard_closed(compiler, chain, direction);
+		return;
+	}
+	put_guard_continuations(compiler, chain, in ? "guard_in_pass" : "guard_out_pass");
+	if (in) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+		expr_goto(rule, CHAIN_STATIC);
+		rule_finish(compiler, rule);
+		put_static_counters(compiler);
+		put_static_ends(compiler);
+	}
+	put_static(compiler, in ? CHAIN_STATIC : chain, direction);
 }
 
 /* Connections that were opened behind this host go on being known, so that their replies come

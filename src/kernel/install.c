@@ -163,8 +163,10 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			&made);
-	if (revoked && install->standing)
+	if (revoked && install->standing) {
 		put_revocation(&batch, revoked, install->can_destroy);
+		put_cuts(&batch, revoked, made.open_owners);
+	}
 	done = send_and_free(install, &batch, &code, err);
 	if (done && !table_stands(install))
 		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME

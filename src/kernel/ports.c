@@ -20,6 +20,9 @@ struct painting {
 	/* The next port from here on that nobody owns; PORTS: none. Shortened as it is walked, so
 	 * that painting costs about a step a port in all. */
 	uint32_t next[PORTS + 1];
+	/* Before the rule that settles the port come others that speak of it under conditions which the
+	 * kernel can judge. */
+	bool conditional[PORTS];
 };
 
 static uint32_t next_free(struct painting *painting, uint32_t port) {
@@ -44,23 +47,37 @@ static void paint(struct painting *painting, struct port_range range, uint32_t o
 	}
 }
 
-/* A logged refusal goes through the daemon, which writes the log. */
-static bool kernel_settles(const struct rule *rule) {
-	return rule->action != ACTION_ALLOW && !rule->log && rule_is_unconditional(rule);
+static void note_condition(struct painting *painting, struct port_range range, uint32_t unused) {
+	(void)unused;
+	for (uint32_t port = next_free(painting, range.lo); port <= range.hi;
+	     port = next_free(painting, port + 1))
+		painting->conditional[port] = true;
 }
 
-static void paint_rule(struct painting *painting, const struct rule *rule, uint32_t owner) {
+typedef void brush(struct painting *painting, struct port_range range, uint32_t owner);
+
+static void paint_rule(struct painting *painting, const struct rule *rule, brush *apply, uint32_t owner) {
 	if (rule->what.any)
-		paint(painting, (struct port_range){0, PORTS - 1}, owner);
+		apply(painting, (struct port_range){0, PORTS - 1}, owner);
 	for (size_t i = 0; i < rule->what.count; i++)
 		if (rule->what.matches[i].protocol == PROTOCOL_TCP)
-			paint(painting, rule->what.matches[i].ports, owner);
+			apply(painting, rule->what.matches[i].ports, owner);
 }
 
-static void paint_rules(struct painting *painting, const struct ruleset *ruleset, enum direction direction) {
+/* A logged refusal goes through the daemon, which writes the log. */
+static bool kernel_can_judge(const struct rule *rule) {
+	return rule->action == ACTION_ALLOW ? rule_is_static(rule) : !rule->log;
+}
+
+static void paint_rules(struct painting *painting, const struct compiler *compiler,
+			enum direction direction) {
+	const struct ruleset *ruleset = compiler->ruleset;
+	bool judges = direction == DIRECTION_IN && compiler->judges;
+
 	for (uint32_t port = 0; port < PORTS; port++) {
 		painting->owner[port] = NOBODY;
 		painting->next[port] = port;
+		painting->conditional[port] = false;
 	}
 	painting->next[PORTS] = PORTS;
 
@@ -68,8 +85,16 @@ static void paint_rules(struct painting *painting, const struct ruleset *ruleset
 		const struct rule *rule = &ruleset->rules[i];
 
 		/* An essential on an interface of its own was settled before this map is asked. */
-		if (rule->direction == direction && !rule->essential)
-			paint_rule(painting, rule, kernel_settles(rule) || rule_opens_to_all(rule) ? i : ASK);
+		if (rule->direction != direction || rule->essential)
+			continue;
+		if (!kernel_can_judge(rule))
+			paint_rule(painting, rule, paint, ASK);
+		else if (rule_is_unconditional(rule))
+			paint_rule(painting, rule, paint, i);
+		else if (judges)
+			paint_rule(painting, rule, note_condition, i);
+		else
+			paint_rule(painting, rule, paint, ASK);
 	}
 }
 
@@ -92,19 +117,26 @@ static enum settlement settlement_of(const struct ruleset *ruleset, enum directi
 	}
 }
 
-static struct port_target target_of(const struct compiler *compiler, enum direction direction,
-				    uint32_t owner) {
-	static const char *const comments[2][SETTLE_OPEN + 1] = {
-	    {NULL, "default in drop", "default in reject", "default in allow"},
-	    {NULL, "default out drop", "default out reject", NULL}};
+static struct port_target target_of(const struct compiler *compiler, enum direction direction, uint32_t owner,
+				    bool conditional) {
+	static const char *const comments[2][SETTLE_STATIC + 1] = {
+	    {NULL, "default in drop", "default in reject", "default in allow", NULL},
+	    {NULL, "default out drop", "default out reject", NULL, NULL}};
 	const struct ruleset *ruleset = compiler->ruleset;
 	struct port_target target = {.owner = owner, .settlement = settlement_of(ruleset, direction, owner)};
 
-	if (owner == NOBODY)
+	if (conditional && owner != ASK)
+		target.settlement = SETTLE_STATIC;
+	else if (owner == NOBODY)
 		target.comment = comments[direction][target.settlement];
 	else if (target.settlement != SETTLE_ASK)
 		target.place = &ruleset->rules[owner].place;
 	return target;
+}
+
+static bool is_alike(const struct painting *painting, uint32_t left, uint32_t right) {
+	return painting->owner[left] == painting->owner[right] &&
+	       painting->conditional[left] == painting->conditional[right];
 }
 
 /* Runs of ports with one owner; together they are all ports, so that whatever a packet meets during
@@ -114,9 +146,10 @@ static size_t collect_targets(const struct compiler *compiler, enum direction di
 	size_t count = 0;
 
 	for (uint32_t lo = 0, hi; lo < PORTS; lo = hi + 1) {
-		for (hi = lo; hi + 1 < PORTS && painting->owner[hi + 1] == painting->owner[lo]; hi++)
+		for (hi = lo; hi + 1 < PORTS && is_alike(painting, lo, hi + 1); hi++)
 			;
-		targets[count] = target_of(compiler, direction, painting->owner[lo]);
+		targets[count] =
+		    target_of(compiler, direction, painting->owner[lo], painting->conditional[lo]);
 		targets[count++].ports = (struct port_range){(uint16_t)lo, (uint16_t)hi};
 	}
 	return count;
@@ -142,12 +175,12 @@ static uint32_t *owners_of(const struct port_target *targets, size_t count) {
 	return owners;
 }
 
-/* Those of one kind, in place of them all. */
-static size_t keep(struct port_target *targets, size_t count, bool open) {
+/* Those with settlements from `first` to `last`, in place of them all. */
+static size_t keep(struct port_target *targets, size_t count, enum settlement first, enum settlement last) {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (targets[i].settlement != SETTLE_ASK && (targets[i].settlement == SETTLE_OPEN) == open)
+		if (targets[i].settlement >= first && targets[i].settlement <= last)
 			targets[kept++] = targets[i];
 	return kept;
 }
@@ -169,7 +202,7 @@ static size_t settle_ports(const struct compiler *compiler, enum direction direc
 	struct painting *painting = allocate(sizeof(*painting));
 	size_t count;
 
-	paint_rules(painting, compiler->ruleset, direction);
+	paint_rules(painting, compiler, direction);
 	count = collect_targets(compiler, direction, painting, targets);
 	free(painting);
 	return count;
@@ -180,17 +213,20 @@ void put_ports(struct compiler *compiler, enum direction direction, bool standin
 	size_t count = settle_ports(compiler, direction, targets);
 
 	put_targets(compiler, port_map_name(direction), PORTS_MAP_COUNTED, standing, targets, count);
-	compiler->made->port_owners[direction] = owners_of(targets, keep(targets, count, false));
+	compiler->made->port_owners[direction] =
+	    owners_of(targets, keep(targets, count, SETTLE_DROP, SETTLE_REJECT));
 	free(targets);
 }
 
 void put_open_ports(struct compiler *compiler, bool standing) {
 	struct port_target *targets = allocate(PORTS * sizeof(*targets));
-	size_t count = keep(targets, settle_ports(compiler, DIRECTION_IN, targets), true);
+	size_t count = settle_ports(compiler, DIRECTION_IN, targets);
 
+	count = keep(targets, count, SETTLE_OPEN, SETTLE_STATIC);
 	put_targets(compiler, OPEN_SET, PORTS_PLAIN, standing, targets, count);
-	put_targets(compiler, ADMITTED_SET, PORTS_COUNTED, standing, targets, count);
 	compiler->made->open_owners = owners_of(targets, count);
+	count = keep(targets, count, SETTLE_OPEN, SETTLE_OPEN);
+	put_targets(compiler, ADMITTED_SET, PORTS_COUNTED, standing, targets, count);
 	free(targets);
 }
 

@@ -219,8 +219,10 @@ void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, ui
 }
 
 static void put_settlement(struct nlmsghdr *message, enum settlement settlement) {
-	static const char *const chains[] = {
-	    [SETTLE_ASK] = CHAIN_ASK, [SETTLE_REJECT] = CHAIN_REJECT, [SETTLE_OPEN] = CHAIN_OPEN};
+	static const char *const chains[] = {[SETTLE_ASK] = CHAIN_ASK,
+					     [SETTLE_REJECT] = CHAIN_REJECT,
+					     [SETTLE_OPEN] = CHAIN_OPEN,
+					     [SETTLE_STATIC] = CHAIN_OPEN_STATIC};
 	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
 	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
 

@@ -88,7 +88,8 @@ enum settlement {
 	SETTLE_ASK,
 	SETTLE_DROP,
 	SETTLE_REJECT,
-	SETTLE_OPEN /* asks, or, while the port is busy, admits */
+	SETTLE_OPEN,  /* asks, or, while the port is busy, admits */
+	SETTLE_STATIC /* asks, or, while the port is busy, goes by the static rules */
 };
 struct port_target {
 	struct port_range ports;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A busy host: the kernel admits by itself to ports that the rules open to all. What follows is as if
+"""A busy host: the kernel admits by itself what the static rules allow. What follows is as if
 the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
 
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
 from leases import end_lease, end_leases, key_of, wait_leased
 from net import wait_for
-from test_leases import retransmitted
+from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
 
@@ -69,12 +69,12 @@ def test_a_lease_that_runs_out_on_a_busy_port_is_renewed_by_the_kernel(firewall,
     daemon = firewall(RULES)
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv) as socks:
-        before = retransmitted(net.cli, net.srv)
+        before = lost(net.cli, net.srv)
         for sock in socks:
             end_lease(net.srv, key_of(sock))
             assert echo(sock)
             wait_leased(net.srv, key_of(sock))
-        assert retransmitted(net.cli, net.srv) == before
+        wait_nothing_lost(before, net.cli, net.srv)
 
 
 def test_when_the_host_is_calm_again_the_daemon_knows_them(firewall, servers, net, side):
@@ -84,9 +84,9 @@ def test_when_the_host_is_calm_again_the_daemon_knows_them(firewall, servers, ne
         wait_list_is_right(daemon, net.srv)
         end_busyness(net.srv)
         end_leases(net.srv, [key_of(sock) for sock in socks])
-        before = retransmitted(net.cli, net.srv)
+        before = lost(net.cli, net.srv)
         assert all(echo(sock) for sock in socks)
-        assert retransmitted(net.cli, net.srv) == before
+        wait_nothing_lost(before, net.cli, net.srv)
         assert daemon.reason("pass.connection") >= CROWD
 
 
@@ -142,15 +142,32 @@ def test_a_restart_cuts_nothing_that_the_kernel_admitted(firewall, servers, net,
         assert all(echo(sock) for sock in socks)
 
 
-@pytest.mark.parametrize("rule", ["allow in tcp 80 strict", "allow in log tcp 80", "allow in tcp 80 from {cli}",
-                                  "allow in tcp 80 on wan0", "inspect all\nallow in tcp 80",
+@pytest.mark.parametrize("rule", ["allow in tcp 80 strict", "allow in log tcp 80", "inspect all\nallow in tcp 80",
+                                  "drop in log tcp 80 from 192.0.2.99\nallow in tcp 80",
                                   "on-failure closed\nallow in tcp 80"])
-def test_a_rule_with_a_condition_is_always_the_daemons(firewall, servers, net, side, rule):
-    daemon = firewall(BUSY + rule.format(cli=side.cli) + "\n")
+def test_what_the_daemon_must_do_itself_is_never_the_kernels(firewall, servers, net, side, rule):
+    daemon = firewall(BUSY + rule + "\n")
     servers.tcp(80)
     for _ in range(CROWD):
         assert outcome(net.cli, side.srv, 80) == OPEN
     assert admitted(daemon) == 0
+
+
+@pytest.mark.parametrize("rule", ["allow in tcp 80 from {cli}", "allow in tcp 80 on wan0",
+                                  "drop in any from {cli2}\nallow in tcp 80"])
+def test_conditions_hold_on_a_busy_host(firewall, servers, net, side, rule):
+    """By the static rules in the kernel; who they refuse stays out, and each counts what it did."""
+    daemon = firewall(BUSY + "".join(line + "\n" for line in rule.format(cli=side.cli, cli2=side.cli2).split("\n")))
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        assert outcome(net.cli2, side.srv_lan, 80) == SILENT
+        assert daemon.stats()["kernel"]["busy_refused"] >= 1
+        allowing, = [row for row in daemon.json("rules") if row["text"].startswith("allow in tcp 80")]
+        assert allowing["connections"] == CROWD
+        if "drop" in rule:
+            refusing, = [row for row in daemon.json("rules") if row["text"].startswith("drop in any")]
+            assert refusing["packets"] >= 1
+        wait_list_is_right(daemon, net.srv)
 
 
 def test_busy_never_leaves_every_connection_to_the_daemon(firewall, servers, net, side):

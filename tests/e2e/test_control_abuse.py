@@ -30,6 +30,7 @@ GROUP, NOBODY = 4242, 65534
 OPEN_PORT, FLOWS_PORT = 80, 53
 ROWS = int(os.environ.get("SALLYPORT_ROWS", "200000"))
 RULES = f"""default in drop
+busy never
 timeout udp 1h
 allow in tcp {OPEN_PORT}
 allow in udp {FLOWS_PORT}

@@ -139,9 +139,10 @@ def fill(directory):
 
 def test_a_full_disk_at_the_stop(firewall, traffic, side):
     """What cannot be saved is said; the stop succeeds, and the next start finds no half of a file."""
-    daemon = firewall(RULES)
-    flows = traffic()
+    daemon = firewall(RULES, started=False)
     with mounted(daemon.state, "size=64k"):
+        daemon.start()
+        flows = traffic()
         fill(daemon.state)
         daemon.stop_for_restart()
         line = wait_log(daemon, "connections are not saved")
@@ -153,9 +154,10 @@ def test_a_full_disk_at_the_stop(firewall, traffic, side):
 
 
 def test_a_read_only_disk_at_the_stop(firewall, traffic):
-    daemon = firewall(RULES)
-    flows = traffic()
+    daemon = firewall(RULES, started=False)
     with mounted(daemon.state, "ro"):
+        daemon.start()
+        flows = traffic()
         daemon.stop_for_restart()
         assert "Read-only" in wait_log(daemon, "connections are not saved")
         daemon.start()
@@ -164,9 +166,10 @@ def test_a_read_only_disk_at_the_stop(firewall, traffic):
 
 def test_a_read_only_disk_at_the_start(firewall, traffic):
     """A saved file that cannot be removed would serve every start from now on: it is not used."""
-    daemon = firewall(RULES)
-    flows = traffic()
+    daemon = firewall(RULES, started=False)
     with mounted(daemon.state, "size=64k"):
+        daemon.start()
+        flows = traffic()
         daemon.stop_for_restart()
         run("mount", "-o", "remount,ro", daemon.state)
         daemon.start()

@@ -30,14 +30,20 @@ def asked(daemon):
     return daemon.stats()["daemon"]["packets"]
 
 
-def retransmitted(*namespaces):
-    """TCP segments that had to be sent again."""
+def lost(*namespaces):
+    """TCP segments that had to be sent again because they, and not only their acknowledgment, were lost or
+    late: for one that came twice the receiver says so (RFC 2883)."""
     total = 0
     for namespace in namespaces:
         names, values = [line.split() for line in namespace.read("snmp").splitlines()
                          if line.startswith("Tcp:")]
-        total += int(values[names.index("RetransSegs")])
+        total += int(values[names.index("RetransSegs")]) - namespace.figure("TCPDSACKRecv")
     return total
+
+
+def wait_nothing_lost(before, *namespaces):
+    """A probe that was sent because the machine is slow (RFC 8985 7) is no loss: its receiver will say so."""
+    wait_for(lambda: lost(*namespaces) <= before, "what was sent twice has come twice", 2)
 
 
 def renew(namespace, sock, key):
@@ -262,12 +268,12 @@ def test_an_expired_lease_is_renewed_without_a_retransmission(firewall, servers,
         assert echo(sock)
         key = key_of(sock) if way == "in" else own_key_of(sock)
         wait_leased(net.srv, key)
-        again, before = retransmitted(net.srv, net.cli), asked(daemon)
+        again, before = lost(net.srv, net.cli), asked(daemon)
         for _ in range(20):
             end_lease(net.srv, key)
             assert echo(sock)
             assert wait_leased(net.srv, key) <= LEASE
-        assert retransmitted(net.srv, net.cli) == again
+        wait_nothing_lost(again, net.srv, net.cli)
         assert asked(daemon) >= before + 20
 
 
@@ -278,13 +284,13 @@ def test_leases_of_a_busy_connection_expire_and_are_renewed(firewall, servers, n
     with Transfer(net.cli, side.srv, 9000, pause=0) as transfer:
         key = key_of(transfer.sock)
         transfer.wait_rounds(10)
-        again = retransmitted(net.srv, net.cli)
+        again = lost(net.srv, net.cli)
         for _ in range(30):
             wait_leased(net.srv, key)
             end_lease(net.srv, key)
             transfer.wait_rounds(2)
     assert transfer.errors == [] and transfer.whole()
-    assert retransmitted(net.srv, net.cli) == again
+    wait_nothing_lost(again, net.srv, net.cli)
 
 
 def test_expired_udp_leases_are_renewed(firewall, servers, net, side):
@@ -408,13 +414,13 @@ def test_a_forged_reset_does_not_cut_an_idle_connection(firewall, servers, net):
     for sock, key in open_connections:
         wait_not_leased(net.srv, key, CLOSING_LEASE + 2)
     wait_for(lambda: time.monotonic() > begin + 15, "15 s of silence", 20)
-    again = retransmitted(net.srv, net.cli)
+    again = lost(net.srv, net.cli)
     for sock, key in open_connections:
         with sock:
             assert echo(sock)
             assert wait_leased(net.srv, key)
             wait_for(lambda: state_of(daemon, key) == "ESTABLISHED", "list shows it open", 1)
-    assert retransmitted(net.srv, net.cli) == again
+    wait_nothing_lost(again, net.srv, net.cli)
 
 
 # the handshakes' set

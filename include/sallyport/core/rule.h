@@ -165,9 +165,9 @@ bool icmp_type_parse(uint8_t protocol, const char *text, uint8_t *type);
 
 /* Whoever opens the connection and wherever it goes, only protocol and port count. */
 bool rule_is_unconditional(const struct rule *rule);
-/* The kernel can admit what this rule allows while the port is busy: there is nothing to check or write
- * down about a single connection. */
-bool rule_opens_to_all(const struct rule *rule);
+/* The kernel can judge by this rule: there is nothing to check later or to write down about a single
+ * connection. */
+bool rule_is_static(const struct rule *rule);
 /* What the kernel counts for this rule is connections that it has admitted, not packets that it has settled.
  */
 bool rule_counts_admissions(const struct rule *rule);

@@ -30,7 +30,7 @@ struct reading {
 	bool has_ct;
 	char comments[200][64]; /* of rules, with their chain: "in_guard test.rules:3" */
 	size_t comment_count;
-	char targets[200][64]; /* of port maps: "ports_in 23 drop test.rules:2", "ports_in 24 end" */
+	char targets[400][64]; /* of port maps: "ports_in 23 drop test.rules:2", "ports_in 24 end" */
 	size_t target_count;
 };
 
@@ -89,7 +89,7 @@ static void read_elements(struct reading *reading, const struct nlmsghdr *messag
 		    mnl_attr_get_payload(find_in(find_in(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE));
 		const struct nlattr *comment = find_in(element, NFTA_SET_ELEM_USERDATA);
 
-		assert_true(reading->target_count < 200);
+		assert_true(reading->target_count < 400);
 		snprintf(reading->targets[reading->target_count++], 64, "%s %u %s%s%s", set,
 			 key[0] * 256 + key[1], settlement_of(element), comment ? " " : "",
 			 comment ? (const char *)mnl_attr_get_payload(comment) + 2 : "");
@@ -171,8 +171,8 @@ static void every_rule_carries_its_line(void **state) {
 					  "reject out tcp 25\n",
 					  &native);
 	(void)state;
-	assert_comment(reading, "in_guard test.rules:1");
-	assert_comment(reading, "in_guard test.rules:3");
+	assert_comment(reading, "in_static test.rules:1");
+	assert_comment(reading, "in_static test.rules:3");
 	assert_comment(reading, "out_guard test.rules:4");
 	assert_comment(reading, "in_dispatch essentials:1");
 }
@@ -192,8 +192,8 @@ static void ports_ask_only_where_a_rule_may_allow(void **state) {
 	assert_target(reading, "ports_out 0 ask");
 }
 
-/* The kernel may admit to a port by itself only where nothing depends on who asks. */
-static void ports_are_open_where_nothing_depends_on_the_connection(void **state) {
+/* The kernel may admit to a port by itself only where there is nothing to log or to inspect. */
+static void ports_are_open_where_the_rules_are_static(void **state) {
 	struct reading reading = compiled("allow in tcp 22 from 192.0.2.1\n"
 					  "allow in tcp 22\n"
 					  "allow in tcp 30 strict\n"
@@ -203,14 +203,30 @@ static void ports_are_open_where_nothing_depends_on_the_connection(void **state)
 					  "drop in tcp 60 from 192.0.2.1\n",
 					  &native);
 	(void)state;
-	assert_target(reading, "ports_in 22 ask");
+	assert_target(reading, "ports_in 22 in_open_static");
+	assert_target(reading, "ports_in 23 drop default in drop");
 	assert_target(reading, "ports_in 30 ask");
 	assert_target(reading, "ports_in 40 ask");
-	assert_target(reading, "ports_in 50 ask");
+	assert_target(reading, "ports_in 50 in_open_static");
 	assert_target(reading, "ports_in 60 in_open test.rules:6");
 	reading = compiled("default in allow\ndrop in tcp 23\n", &native);
 	assert_target(reading, "ports_in 0 in_open default in allow");
 	assert_target(reading, "ports_out 0 ask");
+}
+
+/* The kernel would go through them one by one for every connection. */
+static void many_conditions_are_the_daemons(void **state) {
+	char text[4096] = "allow in tcp 22 from 192.0.2.1\n";
+	struct reading reading;
+	(void)state;
+	for (unsigned i = 1; i < 64; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "allow in tcp %u\n", 1000 + 2 * i);
+	reading = compiled(text, &native);
+	assert_target(reading, "ports_in 22 in_open_static");
+	strcat(text, "allow in tcp 9999\n");
+	reading = compiled(text, &native);
+	assert_target(reading, "ports_in 22 ask");
+	assert_target(reading, "ports_in 1002 in_open test.rules:2");
 }
 
 static void a_file_can_keep_every_connection_for_the_daemon(void **state) {
@@ -254,7 +270,7 @@ static void a_logged_or_conditional_refusal_asks(void **state) {
 }
 
 static void a_rule_for_every_port_covers_the_map(void **state) {
-	struct reading reading = compiled("drop in any from 192.0.2.1\nallow in tcp 22\n", &native);
+	struct reading reading = compiled("drop in log any from 192.0.2.1\nallow in tcp 22\n", &native);
 	(void)state;
 	assert_target(reading, "ports_in 0 ask");
 	assert_int_equal(reading.target_count, 2); /* in and out, and no end behind the last port */
@@ -377,7 +393,7 @@ static void an_echo_request_is_never_settled_by_the_kernel(void **state) {
 	(void)state;
 	for (size_t i = 0; i < reading.comment_count; i++)
 		assert_true(strcmp(reading.comments[i], "in_icmpv6 essentials:17") != 0);
-	assert_comment(reading, "in_guard essentials:17");
+	assert_comment(reading, "in_static essentials:17");
 }
 
 /* A list of elements is one netlink attribute of at most 64 KiB. */
@@ -401,7 +417,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_rule_carries_its_line),
 	    cmocka_unit_test(ports_ask_only_where_a_rule_may_allow),
-	    cmocka_unit_test(ports_are_open_where_nothing_depends_on_the_connection),
+	    cmocka_unit_test(ports_are_open_where_the_rules_are_static),
+	    cmocka_unit_test(many_conditions_are_the_daemons),
 	    cmocka_unit_test(a_file_can_keep_every_connection_for_the_daemon),
 	    cmocka_unit_test(nothing_is_learned_where_nothing_is_forwarded),
 	    cmocka_unit_test(a_logged_or_conditional_refusal_asks),
