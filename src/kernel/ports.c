@@ -87,14 +87,12 @@ static void paint_rules(struct painting *painting, const struct compiler *compil
 		/* An essential on an interface of its own was settled before this map is asked. */
 		if (rule->direction != direction || rule->essential)
 			continue;
-		if (!kernel_can_judge(rule))
+		if (!kernel_can_judge(rule) || !(judges || rule_is_unconditional(rule)))
 			paint_rule(painting, rule, paint, ASK);
 		else if (rule_is_unconditional(rule))
 			paint_rule(painting, rule, paint, i);
-		else if (judges)
-			paint_rule(painting, rule, note_condition, i);
 		else
-			paint_rule(painting, rule, paint, ASK);
+			paint_rule(painting, rule, note_condition, i);
 	}
 }
 

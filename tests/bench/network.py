@@ -36,7 +36,8 @@ http {{
 }}
 """
 
-SYSCTLS = {"net/ipv4/ip_local_port_range": "1024 65535", "net/ipv4/tcp_tw_reuse": 1,
+# A server at the end of the line: it forwards nothing.
+SYSCTLS = {"net/ipv4/ip_forward": 0, "net/ipv4/ip_local_port_range": "1024 65535", "net/ipv4/tcp_tw_reuse": 1,
            "net/ipv4/tcp_max_tw_buckets": 100, "net/core/somaxconn": 8192,
            "net/ipv4/tcp_max_syn_backlog": 8192, "net/ipv6/conf/all/disable_ipv6": 1}
 
