@@ -62,19 +62,18 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_protocol(rule, PROTOCOL_TCP);
 	expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
-	expr_port_in(rule, local_end(direction), OPEN_SET, 0);
 	expr_goto(rule, unseen_chain(direction));
 	rule_finish(compiler, rule);
 }
 
-void put_uncopied(struct compiler *compiler, const char *chain, enum direction direction) {
-	struct nftnl_rule *rule;
+void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction) {
+	for (size_t i = 0; i < 2 && applies(compiler); i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
-	if (!applies(compiler))
-		return;
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
-	finish_accept(compiler, rule);
+		expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
+		put_unseen_end(rule, families[i], direction);
+		finish_accept(compiler, rule);
+	}
 }
 
 bool kernel_has_static_rules(const struct ruleset *ruleset) {
@@ -140,17 +139,19 @@ static void put_cut(struct compiler *compiler, const char *chain, enum family fa
 }
 
 static void put_unseen_segments(struct compiler *compiler, enum direction direction) {
+	/* An ACK for which there is no room for a lease, too. */
+	static const uint8_t kinds[] = {TCP_ACK, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK, TCP_RST | TCP_ACK};
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
 	for (size_t i = 0; i < 2; i++)
 		put_cut(compiler, chain, families[i], local_end(direction));
-	put_bogus_flags(compiler, chain);
 	put_renewals(compiler, chain, direction);
-	/* A SYN/ACK, a FIN, or no room for a lease. */
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_tcp_has(rule, TCP_ACK);
-	finish_accept(compiler, rule);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		rule = rule_start(NFPROTO_INET, chain);
+		expr_tcp_kind(rule, true, kinds[i]);
+		finish_accept(compiler, rule);
+	}
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_goto(rule, CHAIN_ASK);
 	rule_finish(compiler, rule);

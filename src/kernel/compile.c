@@ -178,8 +178,8 @@ static void put_named_sets(struct compiler *compiler) {
 bool compile_is_lasting_set(const char *name) {
 	static const char *const lasting[] = {KIND_SET,     LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_IN_IPV4,
 					      HALF_IN_IPV6, HALF_OUT_IPV4,  HALF_OUT_IPV6,  BUSY_SET,
-					      UNSEEN_SET,   CUT_SET_IPV4,   CUT_SET_IPV6,   OPEN_SET,
-					      ADMITTED_SET, "ports_in",     "ports_out"};
+					      UNSEEN_SET,   CUT_SET_IPV4,   CUT_SET_IPV6,   ADMITTED_SET,
+					      "ports_in",   "ports_out"};
 
 	for (size_t i = 0; i < COUNT(lasting); i++)
 		if (strcmp(lasting[i], name) == 0)

@@ -118,8 +118,8 @@ void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
 /* Behind the look-ups of leases: segments of connections that were opened unseen go on. */
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
-/* Their FINs and RSTs, in the chain of leases: no copy. */
-void put_uncopied(struct compiler *compiler, const char *chain, enum direction direction);
+/* Their FINs and RSTs, in the chain of leases: no copy, and a shorter rest of the lease. */
+void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);
@@ -142,6 +142,8 @@ void put_crossing(struct compiler *compiler, const char *chain);
 void put_fast_path(struct compiler *compiler, enum direction direction);
 /* An ACK is accepted, and its connection gets a lease. */
 void put_renewals(struct compiler *compiler, const char *chain, enum direction direction);
+/* Family and shortened lease of such an end. */
+void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
 

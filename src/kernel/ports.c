@@ -185,13 +185,15 @@ static size_t keep(struct port_target *targets, size_t count, enum settlement fi
 
 /* A set that stands is filled anew in place: while it changes, a look-up finds the old elements or the new.
  */
-static void put_targets(struct compiler *compiler, const char *set, enum ports_kind kind, bool standing,
+static void put_targets(struct compiler *compiler, const char *set, bool standing,
 			const struct port_target *targets, size_t count) {
+	bool map = strcmp(set, ADMITTED_SET) != 0;
+
 	if (standing)
 		put_set_flush(compiler->batch, set);
 	else
-		put_ports_set(compiler->batch, set, next_set_id(compiler), kind);
-	put_port_targets(compiler->batch, set, kind, targets, count);
+		put_ports_set(compiler->batch, set, next_set_id(compiler), map);
+	put_port_targets(compiler->batch, set, map, targets, count);
 }
 
 /* Ports with one settlement each; `targets` has room for PORTS. */
@@ -210,10 +212,27 @@ void put_ports(struct compiler *compiler, enum direction direction, bool standin
 	struct port_target *targets = allocate(PORTS * sizeof(*targets));
 	size_t count = settle_ports(compiler, direction, targets);
 
-	put_targets(compiler, port_map_name(direction), PORTS_MAP_COUNTED, standing, targets, count);
+	put_targets(compiler, port_map_name(direction), standing, targets, count);
 	compiler->made->port_owners[direction] =
 	    owners_of(targets, keep(targets, count, SETTLE_DROP, SETTLE_REJECT));
 	free(targets);
+}
+
+static bool is_closed_now(const uint32_t *before, const uint32_t *now) {
+	for (uint32_t port = 0; port < PORTS; port++)
+		if (before[port] != ASK && now[port] == ASK)
+			return true;
+	return false;
+}
+
+/* What was admitted to a port that is closed now must not go on by what packets have left there. */
+static void put_busy_reset(struct compiler *compiler) {
+	const uint32_t *before = compiler->old->open_owners;
+
+	if (before && !is_closed_now(before, compiler->made->open_owners))
+		return;
+	put_set_flush(compiler->batch, BUSY_SET);
+	put_set_flush(compiler->batch, UNSEEN_SET);
 }
 
 void put_open_ports(struct compiler *compiler, bool standing) {
@@ -221,10 +240,11 @@ void put_open_ports(struct compiler *compiler, bool standing) {
 	size_t count = settle_ports(compiler, DIRECTION_IN, targets);
 
 	count = keep(targets, count, SETTLE_OPEN, SETTLE_STATIC);
-	put_targets(compiler, OPEN_SET, PORTS_PLAIN, standing, targets, count);
 	compiler->made->open_owners = owners_of(targets, count);
+	if (standing)
+		put_busy_reset(compiler);
 	count = keep(targets, count, SETTLE_OPEN, SETTLE_OPEN);
-	put_targets(compiler, ADMITTED_SET, PORTS_COUNTED, standing, targets, count);
+	put_targets(compiler, ADMITTED_SET, standing, targets, count);
 	free(targets);
 }
 

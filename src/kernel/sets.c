@@ -253,13 +253,12 @@ static void put_comment(struct nlmsghdr *message, const struct port_target *targ
 	mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, 2 + size, userdata);
 }
 
-static void put_port_target(struct elements *elements, enum ports_kind kind,
-			    const struct port_target *target) {
+static void put_port_target(struct elements *elements, bool map, const struct port_target *target) {
 	uint16_t lo = htons(target->ports.lo), behind = htons((uint16_t)(target->ports.hi + 1));
 	struct nlattr *element = element_start(elements);
 
 	put_key(elements, NFTA_SET_ELEM_KEY, &lo, sizeof(lo));
-	if (kind == PORTS_MAP_COUNTED)
+	if (map)
 		put_settlement(elements->message, target->settlement);
 	put_comment(elements->message, target);
 	mnl_attr_nest_end(elements->message, element);
@@ -267,26 +266,25 @@ static void put_port_target(struct elements *elements, enum ports_kind kind,
 		put_element(elements, &behind, sizeof(behind), NFT_SET_ELEM_INTERVAL_END);
 }
 
-void put_ports_set(struct batch *batch, const char *name, uint32_t id, enum ports_kind kind) {
-	uint32_t flags = NFT_SET_INTERVAL | (kind == PORTS_MAP_COUNTED ? NFT_SET_MAP : 0);
-	struct nftnl_set *set = new_set(name, id, SET_SERVICE, sizeof(uint16_t), flags);
-	struct nftnl_expr *counter = kind == PORTS_PLAIN ? NULL : nftnl_expr_alloc("counter");
+void put_ports_set(struct batch *batch, const char *name, uint32_t id, bool map) {
+	struct nftnl_set *set =
+	    new_set(name, id, SET_SERVICE, sizeof(uint16_t), NFT_SET_INTERVAL | (map ? NFT_SET_MAP : 0));
+	struct nftnl_expr *counter = nftnl_expr_alloc("counter");
 
-	if (kind != PORTS_PLAIN && !counter)
+	if (!counter)
 		abort();
-	if (counter)
-		nftnl_set_add_expr(set, counter);
-	if (kind == PORTS_MAP_COUNTED)
+	nftnl_set_add_expr(set, counter);
+	if (map)
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
 	put_set(batch, set);
 }
 
-void put_port_targets(struct batch *batch, const char *name, enum ports_kind kind,
-		      const struct port_target *targets, size_t count) {
+void put_port_targets(struct batch *batch, const char *name, bool map, const struct port_target *targets,
+		      size_t count) {
 	struct elements elements = {.batch = batch, .set = name};
 
 	for (size_t i = 0; i < count; i++)
-		put_port_target(&elements, kind, &targets[i]);
+		put_port_target(&elements, map, &targets[i]);
 	elements_finish(&elements);
 }
 

@@ -98,11 +98,10 @@ struct port_target {
 	const char *comment;       /* or NULL */
 	uint32_t owner;            /* whom the element counts for; see struct inventory */
 };
-/* Of inet_service, flags interval; MAP: to verdicts; COUNTED: a counter an element. */
-enum ports_kind { PORTS_MAP_COUNTED, PORTS_COUNTED, PORTS_PLAIN };
-void put_ports_set(struct batch *batch, const char *name, uint32_t id, enum ports_kind kind);
+/* Of inet_service, flags interval, a counter an element; `map`: to verdicts. */
+void put_ports_set(struct batch *batch, const char *name, uint32_t id, bool map);
 /* Targets do not overlap. */
-void put_port_targets(struct batch *batch, const char *name, enum ports_kind kind,
-		      const struct port_target *targets, size_t count);
+void put_port_targets(struct batch *batch, const char *name, bool map, const struct port_target *targets,
+		      size_t count);
 
 #endif
