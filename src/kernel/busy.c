@@ -24,7 +24,7 @@ enum {
 	UNSEEN_MS = 120 * SECOND,
 	CUT_MS = 3600 * SECOND,
 	CUT_COLLECT_MS = 60 * SECOND,
-	/* The kernel goes through them one by one; the daemon has an index. */
+	/* That the kernel goes through one by one; the daemon has an index. */
 	STATIC_RULES = 64,
 };
 
@@ -76,12 +76,16 @@ void put_unseen_ends(struct compiler *compiler, const char *chain, enum directio
 	}
 }
 
-bool kernel_has_static_rules(const struct ruleset *ruleset) {
+enum busy_way busy_way_of(const struct ruleset *ruleset) {
 	uint32_t count = 0;
 
+	if (!settings_allow_busy(&ruleset->settings))
+		return BUSY_NOT;
 	for (uint32_t i = 0; i < ruleset->count; i++)
 		count += ruleset->rules[i].direction == DIRECTION_IN && !ruleset->rules[i].essential;
-	return count <= STATIC_RULES && settings_allow_busy(&ruleset->settings);
+	if (count <= STATIC_RULES)
+		return BUSY_STATIC;
+	return kernel_knows_mentioned(ruleset) ? BUSY_MENTIONED : BUSY_NOT;
 }
 
 /* A new connection to an open port: to `judge` when the host is busy. */
@@ -128,6 +132,25 @@ static void put_judging(struct compiler *compiler) {
 	rule_finish(compiler, rule);
 }
 
+/* Or, where those are many, as if there were none for whom none names. */
+static void put_telling_apart(struct compiler *compiler) {
+	const struct set mentioned = {.name = (char[]){MENTIONED}};
+	char name[80];
+	struct nftnl_rule *rule;
+
+	for (size_t i = 0; i < 2; i++) {
+		set_name(&mentioned, families[i], name);
+		rule = rule_start(NFPROTO_INET, "in_judge");
+		expr_family(rule, families[i]);
+		expr_addr_in(rule, families[i], END_SOURCE, true, name, 0);
+		expr_goto(rule, CHAIN_ASK);
+		rule_finish(compiler, rule);
+	}
+	rule = rule_start(NFPROTO_INET, "in_judge");
+	expr_goto(rule, "in_admit");
+	rule_finish(compiler, rule);
+}
+
 static void put_cut(struct compiler *compiler, const char *chain, enum family family, enum end local) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
@@ -163,7 +186,10 @@ void put_busy_chains(struct compiler *compiler) {
 	put_open(compiler, CHAIN_OPEN, "in_admit");
 	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
-	put_judging(compiler);
+	if (compiler->busy == BUSY_STATIC)
+		put_judging(compiler);
+	if (compiler->busy == BUSY_MENTIONED)
+		put_telling_apart(compiler);
 	put_unseen_segments(compiler, DIRECTION_IN);
 	put_unseen_segments(compiler, DIRECTION_OUT);
 }

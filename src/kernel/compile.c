@@ -162,14 +162,19 @@ static void put_named_set_of(struct compiler *compiler, const struct set *set, e
 	put_addr_elements(compiler->batch, name, family, set->ranges, set->count);
 }
 
+void put_set_of_file(struct compiler *compiler, const struct set *set) {
+	put_named_set_of(compiler, set, FAMILY_IPV4);
+	put_named_set_of(compiler, set, FAMILY_IPV6);
+}
+
 /* A set that stays is filled anew in place, so that a look-up never finds it empty. */
 static void put_named_sets(struct compiler *compiler) {
 	const struct ruleset *ruleset = compiler->ruleset;
 
-	for (size_t i = 0; i < ruleset->set_count; i++) {
-		put_named_set_of(compiler, ruleset->sets[i], FAMILY_IPV4);
-		put_named_set_of(compiler, ruleset->sets[i], FAMILY_IPV6);
-	}
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		put_set_of_file(compiler, ruleset->sets[i]);
+	if (compiler->busy == BUSY_MENTIONED)
+		put_mentioned(compiler);
 	for (size_t i = 0; compiler->old && i < compiler->old->sets.count; i++)
 		if (!names_have(&compiler->made->sets, compiler->old->sets.items[i]))
 			put_set_deletion(compiler->batch, compiler->old->sets.items[i]);
@@ -302,7 +307,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	    .ruleset = ruleset,
 	    .options = options,
 	    .marks = marks_of(ruleset->settings.mark_mask),
-	    .judges = kernel_has_static_rules(ruleset),
+	    .busy = busy_way_of(ruleset),
 	    .old = old,
 	    .made = made,
 	};

@@ -39,13 +39,20 @@ struct compile_options {
 	bool forwards;         /* see forwarding.h; without, nothing is learned at postrouting */
 };
 
+/* How the busy kernel tells connections under conditions apart: see busy.c. */
+enum busy_way {
+	BUSY_NOT,       /* not at all: their ports are the daemon's */
+	BUSY_STATIC,    /* by the static rules, which are few */
+	BUSY_MENTIONED, /* whoever no rule names is admitted, the others are the daemon's */
+};
+
 /* Everything that one compilation carries along. */
 struct compiler {
 	struct batch *batch;
 	const struct ruleset *ruleset;
 	const struct compile_options *options;
 	struct marks marks;
-	bool judges;                 /* kernel_has_static_rules */
+	enum busy_way busy;
 	uint32_t sets;               /* ids given so far */
 	const struct inventory *old; /* NULL: nothing stands */
 	struct inventory *made;
@@ -102,6 +109,8 @@ void put_rule(struct compiler *compiler, const char *chain, const struct rule *r
 	      void (*finish)(struct compiler *, struct nftnl_rule *, const struct rule *));
 /* The kernel's name of a named set. */
 void set_name(const struct set *set, enum family family, char name[80]);
+/* compile.c: a named set in both families; one that stands is filled anew. */
+void put_set_of_file(struct compiler *compiler, const struct set *set);
 
 /* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
 void put_ports(struct compiler *compiler, enum direction direction, bool standing);
@@ -110,8 +119,7 @@ const char *port_map_name(enum direction direction);
 void put_open_ports(struct compiler *compiler, bool standing);
 
 /* busy.c: what the kernel admits while it is busy. */
-/* Whether it can go by the file's rules one after the other, since they are few. */
-bool kernel_has_static_rules(const struct ruleset *ruleset);
+enum busy_way busy_way_of(const struct ruleset *ruleset);
 void put_busy_sets(struct compiler *compiler);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
@@ -120,6 +128,13 @@ void put_busy_chains(struct compiler *compiler);
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
 /* Their FINs and RSTs, in the chain of leases: no copy, and a shorter rest of the lease. */
 void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction);
+
+/* mentioned.c: the set of all sources that a rule for connections from outside names. */
+#define MENTIONED "in.mentioned"
+bool rule_names_sources(const struct rule *rule);
+/* False: more than the kernel is given twice. */
+bool kernel_knows_mentioned(const struct ruleset *ruleset);
+void put_mentioned(struct compiler *compiler);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);

@@ -36,7 +36,7 @@ static void finish_in(struct compiler *compiler, struct nftnl_rule *rule, const 
 		       source < compiler->ruleset->rules + compiler->ruleset->count;
 	char name[24];
 
-	if (of_file && compiler->judges) {
+	if (of_file && compiler->busy == BUSY_STATIC) {
 		rule_object_name((uint32_t)(source - compiler->ruleset->rules), name);
 		expr_counter(rule, name);
 	}
@@ -168,7 +168,7 @@ static void put_static_counters(struct compiler *compiler) {
 	const struct ruleset *ruleset = compiler->ruleset;
 	char name[24];
 
-	for (uint32_t i = 0; compiler->judges && i < ruleset->count; i++) {
+	for (uint32_t i = 0; compiler->busy == BUSY_STATIC && i < ruleset->count; i++) {
 		if (ruleset->rules[i].direction != DIRECTION_IN || kernel_accepts(ruleset, i))
 			continue;
 		rule_object_name(i, name);

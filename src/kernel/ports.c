@@ -15,43 +15,58 @@
 /* What stands for a port beside a rule's index. */
 static const uint32_t NOBODY = OWNER_DEFAULT, ASK = OWNER_ASK;
 
+/* The ports that something is still to be done about: the next one from each on, PORTS: none. Shortened as it
+ * is walked, so that going through them all costs about a step a port. */
+struct ports_left {
+	uint32_t next[PORTS + 1];
+};
+
 struct painting {
 	uint32_t owner[PORTS];
-	/* The next port from here on that nobody owns; PORTS: none. Shortened as it is walked, so
-	 * that painting costs about a step a port in all. */
-	uint32_t next[PORTS + 1];
+	struct ports_left unowned;
 	/* Before the rule that settles the port come others that speak of it under conditions which the
 	 * kernel can judge. */
 	bool conditional[PORTS];
+	struct ports_left unconditional;
 };
 
-static uint32_t next_free(struct painting *painting, uint32_t port) {
+static uint32_t next_left(struct ports_left *left, uint32_t port) {
 	uint32_t root = port;
 
-	while (painting->next[root] != root)
-		root = painting->next[root];
-	while (painting->next[port] != root) {
-		uint32_t step = painting->next[port];
+	while (left->next[root] != root)
+		root = left->next[root];
+	while (left->next[port] != root) {
+		uint32_t step = left->next[port];
 
-		painting->next[port] = root;
+		left->next[port] = root;
 		port = step;
 	}
 	return root;
 }
 
+static void take_out(struct ports_left *left, uint32_t port) {
+	left->next[port] = port + 1;
+}
+
+static bool is_left(const struct ports_left *left, uint32_t port) {
+	return left->next[port] == port;
+}
+
 static void paint(struct painting *painting, struct port_range range, uint32_t owner) {
-	for (uint32_t port = next_free(painting, range.lo); port <= range.hi;
-	     port = next_free(painting, port)) {
+	for (uint32_t port = next_left(&painting->unowned, range.lo); port <= range.hi;
+	     port = next_left(&painting->unowned, port)) {
 		painting->owner[port] = owner;
-		painting->next[port] = port + 1;
+		take_out(&painting->unowned, port);
 	}
 }
 
 static void note_condition(struct painting *painting, struct port_range range, uint32_t unused) {
 	(void)unused;
-	for (uint32_t port = next_free(painting, range.lo); port <= range.hi;
-	     port = next_free(painting, port + 1))
-		painting->conditional[port] = true;
+	for (uint32_t port = next_left(&painting->unconditional, range.lo); port <= range.hi;
+	     port = next_left(&painting->unconditional, port)) {
+		painting->conditional[port] = is_left(&painting->unowned, port);
+		take_out(&painting->unconditional, port);
+	}
 }
 
 typedef void brush(struct painting *painting, struct port_range range, uint32_t owner);
@@ -69,17 +84,30 @@ static bool kernel_can_judge(const struct rule *rule) {
 	return rule->action == ACTION_ALLOW ? rule_is_static(rule) : !rule->log;
 }
 
+/* To whom the rule applies, so that the port need not be the daemon's for its sake. */
+static bool kernel_can_tell_apart(const struct compiler *compiler, const struct rule *rule) {
+	if (rule->direction != DIRECTION_IN)
+		return false;
+	switch (compiler->busy) {
+	case BUSY_STATIC:
+		return kernel_can_judge(rule);
+	case BUSY_MENTIONED:
+		return rule_names_sources(rule);
+	default:
+		return false;
+	}
+}
+
 static void paint_rules(struct painting *painting, const struct compiler *compiler,
 			enum direction direction) {
 	const struct ruleset *ruleset = compiler->ruleset;
-	bool judges = direction == DIRECTION_IN && compiler->judges;
 
 	for (uint32_t port = 0; port < PORTS; port++) {
 		painting->owner[port] = NOBODY;
-		painting->next[port] = port;
 		painting->conditional[port] = false;
 	}
-	painting->next[PORTS] = PORTS;
+	for (uint32_t port = 0; port <= PORTS; port++)
+		painting->unowned.next[port] = painting->unconditional.next[port] = port;
 
 	for (uint32_t i = 0; i < ruleset->count; i++) {
 		const struct rule *rule = &ruleset->rules[i];
@@ -87,12 +115,12 @@ static void paint_rules(struct painting *painting, const struct compiler *compil
 		/* An essential on an interface of its own was settled before this map is asked. */
 		if (rule->direction != direction || rule->essential)
 			continue;
-		if (!kernel_can_judge(rule) || !(judges || rule_is_unconditional(rule)))
-			paint_rule(painting, rule, paint, ASK);
-		else if (rule_is_unconditional(rule))
+		if (kernel_can_judge(rule) && rule_is_unconditional(rule))
 			paint_rule(painting, rule, paint, i);
-		else
+		else if (kernel_can_tell_apart(compiler, rule))
 			paint_rule(painting, rule, note_condition, i);
+		else
+			paint_rule(painting, rule, paint, ASK);
 	}
 }
 
@@ -115,6 +143,11 @@ static enum settlement settlement_of(const struct ruleset *ruleset, enum directi
 	}
 }
 
+/* Without the rules themselves the kernel can admit whoever they do not name, but refuse nobody. */
+static enum settlement conditional_settlement(const struct compiler *compiler, enum settlement otherwise) {
+	return compiler->busy == BUSY_STATIC || otherwise == SETTLE_OPEN ? SETTLE_STATIC : SETTLE_ASK;
+}
+
 static struct port_target target_of(const struct compiler *compiler, enum direction direction, uint32_t owner,
 				    bool conditional) {
 	static const char *const comments[2][SETTLE_STATIC + 1] = {
@@ -124,7 +157,7 @@ static struct port_target target_of(const struct compiler *compiler, enum direct
 	struct port_target target = {.owner = owner, .settlement = settlement_of(ruleset, direction, owner)};
 
 	if (conditional && owner != ASK)
-		target.settlement = SETTLE_STATIC;
+		target.settlement = conditional_settlement(compiler, target.settlement);
 	else if (owner == NOBODY)
 		target.comment = comments[direction][target.settlement];
 	else if (target.settlement != SETTLE_ASK)
@@ -243,7 +276,9 @@ void put_open_ports(struct compiler *compiler, bool standing) {
 	compiler->made->open_owners = owners_of(targets, count);
 	if (standing)
 		put_busy_reset(compiler);
-	count = keep(targets, count, SETTLE_OPEN, SETTLE_OPEN);
+	/* The static rules count for themselves. */
+	if (compiler->busy == BUSY_STATIC)
+		count = keep(targets, count, SETTLE_OPEN, SETTLE_OPEN);
 	put_targets(compiler, ADMITTED_SET, standing, targets, count);
 	free(targets);
 }

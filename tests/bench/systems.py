@@ -166,7 +166,7 @@ class Sallyport(System):
 
     def text(self, more=""):
         denied = max(0, self.scene.rules - 2)
-        return ("default in drop\n" + (f"connections {self.scene.connections}\n" if self.scene.connections else "")
+        return ("default in drop\n" + ("" if self.scene.busy else "busy never\n") + (f"connections {self.scene.connections}\n" if self.scene.connections else "")
                 + "".join(f"drop in tcp {HTTP} from {source}\n" for source in denied_sources(denied))
                 + f"allow in tcp {listing(TCP_PORTS)}\nallow in udp {listing(UDP_PORTS)}\n{more}")
 

@@ -20,6 +20,7 @@ class Scene:
     system: str
     rules: int = 0  # in all, where it is more than what every system has
     connections: int = 0  # the size of the table, where it is not the system's own choice
+    busy: bool = True  # sallyport may admit by itself what it is flooded with
     slow: bool = False  # not in a quick run
 
 

@@ -170,6 +170,21 @@ def test_conditions_hold_on_a_busy_host(firewall, servers, net, side, rule):
         wait_list_is_right(daemon, net.srv)
 
 
+def test_with_many_conditions_whoever_none_names_is_admitted(firewall, servers, net, side):
+    """And the daemon is asked about the others."""
+    places = "192.0.2.{}" if side.version == 4 else "2001:db8::{}"
+    many = "".join(f"drop in tcp 80 from {places.format(host)}\n" for host in range(1, 101))
+    daemon = firewall(BUSY + many + f"drop in tcp 80 from {side.cli2}\nallow in tcp 80\n")
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        before = daemon.reason("drop.rule")
+        assert outcome(net.cli2, side.srv_lan, 80) == SILENT
+        assert daemon.reason("drop.rule") > before
+        allowing, = [row for row in daemon.json("rules") if row["text"].startswith("allow in tcp 80")]
+        assert allowing["connections"] == CROWD
+        wait_list_is_right(daemon, net.srv)
+
+
 def test_busy_never_leaves_every_connection_to_the_daemon(firewall, servers, net, side):
     daemon = firewall(RULES.replace("busy above 1/s", "busy never"))
     servers.tcp(80)

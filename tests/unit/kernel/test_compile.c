@@ -229,6 +229,22 @@ static void many_conditions_are_the_daemons(void **state) {
 	assert_target(reading, "ports_in 1002 in_open test.rules:2");
 }
 
+/* But whom none of them names it may admit, if that is what the port's rule does. */
+static void whoever_no_rule_names_is_told_apart(void **state) {
+	char text[8192] = "";
+	struct reading reading;
+	(void)state;
+	for (unsigned i = 1; i <= 64; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "drop in tcp 22 from 192.0.2.%u\n",
+			 i);
+	strcat(text, "drop in any from 198.51.100.0/24\nallow in tcp 22\nallow in tcp 23 from 192.0.2.1\n"
+		     "allow in tcp 24 on eth1\nallow in tcp 24\n");
+	reading = compiled(text, &native);
+	assert_target(reading, "ports_in 22 in_open_static");
+	assert_target(reading, "ports_in 23 ask"); /* the kernel cannot refuse the others */
+	assert_target(reading, "ports_in 24 ask"); /* nobody is named, but not everybody is meant */
+}
+
 static void a_file_can_keep_every_connection_for_the_daemon(void **state) {
 	static const char *const settings[] = {"busy never\n", "inspect all\n", "on-failure closed\n"};
 	char text[64];
@@ -382,7 +398,7 @@ static void a_reload_fills_sets_in_place(void **state) {
 	compile("set a = 192.0.2.2\nallow in tcp 22 from @a\n", &native, &first, &second, &reading);
 	assert_int_equal(reading.named_sets, 0);
 	assert_int_equal(reading.kinds[NFT_MSG_DELSET], 0);
-	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 6); /* a, both families; the sets of ports */
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 5); /* a, both families; the sets of ports */
 	inventory_free(&first);
 	inventory_free(&second);
 }
@@ -419,6 +435,7 @@ int main(void) {
 	    cmocka_unit_test(ports_ask_only_where_a_rule_may_allow),
 	    cmocka_unit_test(ports_are_open_where_the_rules_are_static),
 	    cmocka_unit_test(many_conditions_are_the_daemons),
+	    cmocka_unit_test(whoever_no_rule_names_is_told_apart),
 	    cmocka_unit_test(a_file_can_keep_every_connection_for_the_daemon),
 	    cmocka_unit_test(nothing_is_learned_where_nothing_is_forwarded),
 	    cmocka_unit_test(a_logged_or_conditional_refusal_asks),
