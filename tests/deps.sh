@@ -38,6 +38,7 @@ test iperf3 iperf3
 test tcpdump tcpdump
 test mandoc mandoc
 test python3-pytest py:pytest
+test python3-pytest-xdist py:xdist
 test python3-scapy py:scapy
 lint clang clang
 lint clang-format clang-format

@@ -163,7 +163,8 @@ static void put_cut(struct compiler *compiler, const char *chain, enum family fa
 
 static void put_unseen_segments(struct compiler *compiler, enum direction direction) {
 	/* An ACK for which there is no room for a lease, too. */
-	static const uint8_t kinds[] = {TCP_ACK, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK, TCP_RST | TCP_ACK};
+	static const uint8_t kinds[] = {TCP_ACK, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK, TCP_RST | TCP_ACK,
+					TCP_RST};
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
