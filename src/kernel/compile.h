@@ -25,6 +25,9 @@ struct inventory {
 	uint32_t *port_owners[2];
 	/* The same, of ports that the kernel may admit to by itself: see busy.c. */
 	uint32_t *open_owners;
+	/* Of a table that was taken over, instead: PORTS, those that an earlier daemon's kernel has
+	 * admitted to. */
+	bool *unseen;
 };
 enum { PORTS = 65536 };
 #define OWNER_DEFAULT UINT32_MAX

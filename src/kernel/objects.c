@@ -43,6 +43,7 @@ void inventory_free(struct inventory *inventory) {
 	free(inventory->port_owners[0]);
 	free(inventory->port_owners[1]);
 	free(inventory->open_owners);
+	free(inventory->unseen);
 	*inventory = (struct inventory){0};
 }
 

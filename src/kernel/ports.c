@@ -251,18 +251,17 @@ void put_ports(struct compiler *compiler, enum direction direction, bool standin
 	free(targets);
 }
 
-static bool is_closed_now(const uint32_t *before, const uint32_t *now) {
-	for (uint32_t port = 0; port < PORTS; port++)
-		if (before[port] != ASK && now[port] == ASK)
-			return true;
-	return false;
+static bool was_open(const struct inventory *old, uint32_t port) {
+	return old->open_owners ? old->open_owners[port] != ASK : old->unseen && old->unseen[port];
 }
 
 /* What was admitted to a port that is closed now must not go on by what packets have left there. */
 static void put_busy_reset(struct compiler *compiler) {
-	const uint32_t *before = compiler->old->open_owners;
+	bool closes = false;
 
-	if (before && !is_closed_now(before, compiler->made->open_owners))
+	for (uint32_t port = 0; port < PORTS && !closes; port++)
+		closes = was_open(compiler->old, port) && compiler->made->open_owners[port] == ASK;
+	if (!closes)
 		return;
 	put_set_flush(compiler->batch, BUSY_SET);
 	put_set_flush(compiler->batch, UNSEEN_SET);

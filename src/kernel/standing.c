@@ -5,12 +5,14 @@
  */
 #include "standing.h"
 
+#include <arpa/inet.h>
 #include <libnftnl/common.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sets.h"
@@ -119,6 +121,22 @@ static bool is_not_learning(const char *name) {
 	return strcmp(name, LEARN_DISPATCH) != 0;
 }
 
+static void note_port(const struct nlattr *element, void *context) {
+	bool *ports = context;
+	const struct nlattr *key =
+	    nested_attribute(nested_attribute(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+
+	if (key && mnl_attr_get_payload_len(key) >= sizeof(uint16_t))
+		ports[ntohs(mnl_attr_get_u16(key))] = true;
+}
+
+static bool read_unseen(struct mnl_socket *socket, struct inventory *inventory) {
+	struct error err;
+
+	inventory->unseen = calloc(PORTS, sizeof(bool));
+	return inventory->unseen && read_elements(socket, UNSEEN_SET, note_port, inventory->unseen, &err);
+}
+
 bool standing_read(struct mnl_socket *socket, enum dispatch dispatch, struct inventory *inventory) {
 	struct naming sets = {NFTA_SET_TABLE, NFTA_SET_NAME, is_lasting_set, &inventory->sets};
 	struct naming counters = {NFTA_OBJ_TABLE, NFTA_OBJ_NAME, is_lasting_counter, &inventory->counters};
@@ -127,7 +145,8 @@ bool standing_read(struct mnl_socket *socket, enum dispatch dispatch, struct inv
 	bool read = is_laid_out_alike(socket, dispatch) &&
 		    read_names(socket, NFT_MSG_GETSET, NFTA_SET_TABLE, &sets) &&
 		    read_names(socket, NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &counters) &&
-		    read_names(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, &chains);
+		    read_names(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, &chains) &&
+		    read_unseen(socket, inventory);
 
 	if (read)
 		inventory->learns = learning.count > 0;

@@ -129,6 +129,24 @@ def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):
         assert all(echo(sock) for sock in socks)
 
 
+def unseen(namespace):
+    return "elements" in namespace.run("nft", "list", "set", "inet", "sallyport", "unseen").stdout
+
+
+@pytest.mark.parametrize("rules, goes_on", [(RULES + "allow in tcp 81\n", True),
+                                            (RULES.replace("80", "81"), False)], ids=["open", "closed"])
+def test_handshakes_under_way_survive_a_restart_where_the_port_stays_open(firewall, servers, net, side, rules,
+                                                                          goes_on):
+    """A SYN that the kernel admitted before is in no memory but that its port was busy."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        daemon.stop_for_restart()
+        daemon.write("sallyport.rules", rules)
+        daemon.start()
+        assert unseen(net.srv) == goes_on
+
+
 def test_a_restart_cuts_nothing_that_the_kernel_admitted(firewall, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)
