@@ -98,12 +98,22 @@ static void show_kernel(struct output *out, const json_t *status) {
 	char guard[NUMBER_TEXT];
 	label(out, "Dispatch");
 	put_text(out->stream, member_text(status, "dispatch"));
-	fputc('\n', out->stream);
+	fprintf(out->stream, ", for a host that %s\n",
+		json_is_true(json_object_get(status, "forwards")) ? "forwards" : "does not forward");
 	for (size_t i = 0; i < json_array_size(queues); i++)
 		show_queue(out, json_array_get(queues, i));
 	label(out, "Guard");
 	fprintf(out->stream, "%s packets judged by the static rules, the daemon not answering\n",
 		number_print(member_number(json_object_get(status, "guard"), "packets"), guard));
+}
+
+static void show_busy(struct output *out, const json_t *status) {
+	const json_t *busy = json_object_get(status, "busy");
+	char admitted[NUMBER_TEXT];
+	label(out, "Busy");
+	fprintf(out->stream, "%s, %s connections admitted by the kernel alone\n",
+		json_is_true(json_object_get(busy, "now")) ? "yes" : "no",
+		number_print(member_number(busy, "admitted"), admitted));
 }
 
 static bool status_row(struct output *out, void *state, const struct record *record, struct error *err) {
@@ -116,6 +126,7 @@ static bool status_row(struct output *out, void *state, const struct record *rec
 	show_reload(out, status);
 	show_connections(out, status);
 	show_kernel(out, status);
+	show_busy(out, status);
 	return true;
 }
 

@@ -38,6 +38,7 @@ static void note_busy(struct daemon *daemon, uint64_t admitted, uint32_t now) {
 			  daemon_policy(daemon)->ruleset->settings.busy_rate);
 	watch->busy = true;
 	watch->admitted += admitted;
+	watch->total += admitted;
 	watch->last_seen = now;
 }
 
@@ -60,23 +61,32 @@ bool busy_watch_is_behind(const struct daemon *daemon) {
 	return watch->last_seen != 0 && clock_seconds() - watch->last_seen < BEHIND_SECONDS;
 }
 
-static void look_now(struct daemon *daemon) {
+static bool read_counter(struct daemon *daemon, uint64_t *admitted) {
 	struct kernel_counts counts;
 	struct error err;
 
 	if (!kernel_counts_read(daemon->install, daemon_policy(daemon)->ruleset->count, &counts, &err))
-		return;
-	busy_watch_see(daemon, kernel_counts_packets(&counts, BUSY_COUNTER));
+		return false;
+	*admitted = kernel_counts_packets(&counts, BUSY_COUNTER);
 	kernel_counts_free(&counts);
+	return true;
+}
+
+void busy_watch_start(struct daemon *daemon) {
+	struct busy_watch *watch = &daemon->busy_watch;
+
+	if (read_counter(daemon, &watch->counter) && watch->counter > 0)
+		watch->last_seen = clock_seconds();
 }
 
 void busy_watch_catch_up(struct daemon *daemon) {
 	struct busy_watch *watch = &daemon->busy_watch;
-	uint64_t start = clock_microseconds(), pause;
+	uint64_t start = clock_microseconds(), pause, admitted;
 
 	if (!daemon->installed || start < watch->next)
 		return;
-	look_now(daemon);
+	if (read_counter(daemon, &admitted))
+		busy_watch_see(daemon, admitted);
 	if (busy_watch_is_behind(daemon))
 		daemon_reconcile(daemon);
 	pause = (clock_microseconds() - start) * AGAIN_SHARE;

@@ -64,16 +64,19 @@ void command_status(struct client *client, const json_t *request) {
 
 	(void)request;
 	client_send(client,
-		    json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o}, s:o}",
+		    json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:{s:o}, "
+			      "s:{s:b, s:o}, s:o}",
 			      "version", SALLYPORT_VERSION, "pid", (int)getpid(), "uptime",
 			      answer_count(clock_seconds() - daemon->started), "rules_file",
 			      answer_text(daemon->options->rules_file), "rules", answer_count(rules),
 			      "essentials", answer_count(ruleset->count - rules), "generation",
 			      answer_count(ruleset->generation), "loaded", answer_count(version->loaded),
-			      "dispatch", dispatch_name(install_dispatch(daemon->install)), "queues",
-			      queues_answer(daemon), "connections", usage_answer(daemon), "defaults",
-			      defaults_answer(ruleset), "guard", "packets",
-			      answer_count(loop_guard_packets(daemon->loop)), "last_reload",
+			      "dispatch", dispatch_name(install_dispatch(daemon->install)), "forwards",
+			      install_forwards(daemon->install), "queues", queues_answer(daemon),
+			      "connections", usage_answer(daemon), "defaults", defaults_answer(ruleset),
+			      "guard", "packets", answer_count(loop_guard_packets(daemon->loop)), "busy",
+			      "now", daemon->busy_watch.busy, "admitted",
+			      answer_count(daemon->busy_watch.total), "last_reload",
 			      last_reload_answer(&daemon->last_reload)));
 	client_done(client, NULL);
 }

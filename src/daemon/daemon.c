@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
 #include "sallyport/daemon/copier.h"
@@ -183,6 +184,7 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, err);
 	if (!daemon->installed)
 		return false;
+	busy_watch_start(daemon);
 	/* Once more, for what was opened in between. */
 	daemon_report_unseen(daemon);
 	return true;

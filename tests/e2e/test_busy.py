@@ -62,6 +62,7 @@ def test_what_the_kernel_admits_is_listed_and_counted(firewall, servers, net, si
         assert len(daemon.json("list", "tcp", "state", "established")) == CROWD
         rule, = [row for row in daemon.json("rules") if row["text"].startswith("allow in tcp 80")]
         assert rule["connections"] == CROWD
+        assert daemon.status()["busy"]["admitted"] == admitted(daemon)
     assert "busy: more than 1 new connections a second" in daemon.log()
 
 
@@ -154,6 +155,7 @@ def test_a_restart_cuts_nothing_that_the_kernel_admitted(firewall, servers, net,
         daemon.kill()
         assert all(echo(sock) for sock in socks)
         daemon.start()
+        assert daemon.status()["busy"] == {"now": False, "admitted": 0}
         wait_list_is_right(daemon, net.srv)
         end_busyness(net.srv)
         end_leases(net.srv, [key_of(sock) for sock in socks])

@@ -33,9 +33,10 @@ def learns_with_xtables(namespace):
 
 
 def test_a_host_that_forwards_nothing_has_no_hook_for_it(firewall, at_home, servers, net, side):
-    firewall(STRICT + "allow in tcp 80\nallow out tcp 80\n")
+    daemon = firewall(STRICT + "allow in tcp 80\nallow out tcp 80\n")
     servers.tcp(80, 81)
     assert not learns(net.srv) and not learns_with_xtables(net.srv)
+    assert not daemon.status()["forwards"]
     assert outcome(net.cli, side.srv, 80) == OPEN
     assert outcome(net.cli, side.srv, 81) == SILENT
 

@@ -8,6 +8,10 @@
 
 #include "sallyport/daemon/daemon.h"
 
+/* When the rules are in: what an earlier daemon's kernel has admitted is not counted again, but may not be
+ * known. */
+void busy_watch_start(struct daemon *daemon);
+
 /* Once a second, with the kernel's count of connections it has admitted. */
 void busy_watch_see(struct daemon *daemon, uint64_t admitted);
 

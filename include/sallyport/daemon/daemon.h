@@ -48,7 +48,8 @@ struct busy_watch {
 	bool busy;
 	uint32_t last_seen; /* that the kernel admitted one, clock_seconds; 0: never */
 	uint64_t counter;   /* the kernel's, when last read */
-	uint64_t admitted;  /* since it is busy */
+	uint64_t admitted;  /* since it is busy, */
+	uint64_t total;     /* in the life of this daemon */
 	uint64_t next;      /* to catch up, microseconds of the monotonic clock */
 };
 
