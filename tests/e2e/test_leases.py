@@ -318,6 +318,7 @@ def test_a_killed_connection_stops_at_its_next_packet(firewall, servers, witness
         daemon.sallyport("kill", "tcp", "local-port", "9000")
         passed, arrived = seen.behind("doomed"), seen.before("doomed")
         assert lease_left(net.srv, key) is None
+        doomed.sock.send(b"anybody?")  # it may be the client's turn to listen
         seen.wait_before("doomed", arrived + 2)  # it is sent again, and again
         other.wait_rounds(20)
         assert seen.behind("doomed") == passed
@@ -345,6 +346,7 @@ def test_a_forbidden_connection_stops_within_the_reload(firewall, servers, witne
         after = leases(net.srv)
         assert set(before) - set(after) == {key_of(doomed.sock)}
         assert all(after[key] <= before[key] for key in stay - {key_of(other.sock)})  # not made anew
+        doomed.sock.send(b"anybody?")
         seen.wait_before("doomed", arrived + 2)
         other.wait_rounds(20)
         assert seen.behind("doomed") == passed
