@@ -66,8 +66,12 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 	rule_finish(compiler, rule);
 }
 
+/* Where others are served through this host, no socket tells the daemon that a connection has ended: then
+ * ends are copied as always. */
 void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction) {
-	for (size_t i = 0; i < 2 && applies(compiler); i++) {
+	bool told = applies(compiler) && !compiler->options->forwards;
+
+	for (size_t i = 0; i < 2 && told; i++) {
 		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 		expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
