@@ -206,11 +206,11 @@ static uint32_t action_for(unsigned family) {
 
 /* Other families do not exist: libraries ask for them, and can do without. */
 static int add_socket(scmp_filter_ctx filter) {
-	int code =
-	    add_if(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+	int code = add_if(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket),
+			  SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 
 	for (unsigned family = 0; family <= AF_NETLINK && code == 0; family++)
-		code = add_if(filter, action_for(family), SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family));
+		code = add_if(filter, action_for(family), SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family, 0));
 	return code;
 }
 
@@ -220,7 +220,7 @@ static int add_ioctl(scmp_filter_ctx filter) {
 	int code = 0;
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests) && code == 0; i++)
-		code = add_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, requests[i]));
+		code = add_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
 	return code;
 }
 
@@ -231,10 +231,10 @@ static int add_own(scmp_filter_ctx filter) {
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options) && code == 0; i++)
 		code = add_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
-			      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+			      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i], 0));
 	if (code == 0)
 		code = add_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-			      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+			      SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 	return code;
 }
 
