@@ -58,14 +58,14 @@ static const struct base_chain queue_chains[] = {
 static const struct base_chain learn_queue = {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE};
 
 static const char *const lasting_chains[] = {
-    "in_syn",         "in_new",          "in_leased",        "in_opening4",  "in_answering4",
-    "in_opening6",    "in_answering6",   "in_icmpv6",        "in_grant",     "in_guard",
-    CHAIN_OPEN,       CHAIN_OPEN_STATIC, CHAIN_STATIC,       "in_judge",     "in_static_allow",
-    "in_static_pass", "in_static_drop",  "in_static_reject", "in_admit",     "in_unseen",
-    "out_syn",        "out_new",         "out_leased",       "out_opening4", "out_answering4",
-    "out_opening6",   "out_answering6",  "out_icmpv6",       "out_grant",    "out_guard",
-    "out_unseen",     "learn_syn",       "learn_new",        "learn_guard",  CHAIN_ASK,
-    CHAIN_REJECT,     "reassemble"};
+    "in_syn",          "in_new",          "in_leased",      "in_opening4",      "in_answering4",
+    "in_opening6",     "in_answering6",   "in_icmpv6",      "in_grant",         "in_guard",
+    CHAIN_OPEN,        CHAIN_OPEN_STATIC, CHAIN_STATIC,     "in_judge",         "in_crossing",
+    "in_static_allow", "in_static_pass",  "in_static_drop", "in_static_reject", "in_admit",
+    "in_unseen",       "out_syn",         "out_new",        "out_leased",       "out_opening4",
+    "out_answering4",  "out_opening6",    "out_answering6", "out_icmpv6",       "out_grant",
+    "out_guard",       "out_unseen",      "learn_syn",      "learn_new",        "learn_guard",
+    CHAIN_ASK,         CHAIN_REJECT,      "reassemble"};
 
 static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   BUSY_COUNTER,
 					       "busy_refused",   "guard_in_pass", "guard_in_drop",

@@ -160,14 +160,17 @@ void put_handshake_lookups(struct compiler *compiler, const char *chain, enum di
 	put_answering_lookups(compiler, chain, direction);
 }
 
+/* In a chain of its own, since a SYN to a closed port comes by here too. */
 void put_crossing(struct compiler *compiler, const char *chain) {
 	static const struct port_range own = {32768, 65535}; /* net.ipv4.ip_local_port_range */
 	const struct lane *lane = &lanes[DIRECTION_IN];
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
+	expr_port(rule, lane->local, own);
+	expr_jump(rule, "in_crossing");
+	rule_finish(compiler, rule);
 	for (size_t i = 0; i < 2; i++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-		expr_port(rule, lane->local, own);
+		rule = rule_start(NFPROTO_INET, "in_crossing");
 		expr_family(rule, families[i]);
 		expr_tuple_in(rule, families[i], lane->local, lanes[DIRECTION_OUT].half[i]);
 		expr_goto(rule, CHAIN_ASK);
