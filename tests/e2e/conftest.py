@@ -11,6 +11,7 @@ import pytest
 import net as network
 from clients import Servers
 from daemon import BUILD, Daemon, program
+from faults import Traffic
 from net import BOTH, Network
 from witness import Witness
 
@@ -122,6 +123,19 @@ def servers_at():
     yield make
     for these in made:
         these.close()
+
+
+@pytest.fixture
+def traffic(net, side, servers, servers_at):
+    """traffic(...) -> a Traffic of faults.py between the client and the guarded host."""
+    made = []
+
+    def make(**options):
+        made.append(Traffic(net, side, servers, servers_at(net.cli), **options))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import CLOSED, RULES, SHORT
 from daemon import BUILD, ENVIRONMENT, program
-from faults import Traffic, refused_to_start, wait_log
+from faults import refused_to_start, wait_log
 from net import run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,18 +25,6 @@ plain_build_only = pytest.mark.skipif(SANITIZED, reason="sanitizers want the add
                                                         "among the libraries for themselves")
 LOGGED = RULES.replace(f"allow in tcp {SHORT}", f"drop in log udp {CLOSED}\nallow in tcp {SHORT}")
 YEARS = 10 * 365 * 86400
-
-
-@pytest.fixture
-def traffic(net, side, servers, servers_at):
-    made = []
-
-    def make(**options):
-        made.append(Traffic(net, side, servers, servers_at(net.cli), **options))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.fixture(scope="session")

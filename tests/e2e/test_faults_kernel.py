@@ -17,24 +17,12 @@ import pytest
 
 from clients import OPEN, SILENT, connect, echo, outcome, udp_outcome
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY
-from faults import Traffic, attribute, netfilter_socket, refused_to_start, stopped, wait_log
+from faults import attribute, netfilter_socket, refused_to_start, stopped, wait_log
 from leases import HALVES, LEASES, key_of, lease_left
 from net import BOTH, wait_for
 
 OFFICE = RULES + "set office = 192.0.2.0/24, 2001:db8::/32\nallow in tcp 2222 from @office\n"
 SO_MARK = 36
-
-
-@pytest.fixture
-def traffic(net, side, servers, servers_at):
-    made = []
-
-    def make(**options):
-        made.append(Traffic(net, side, servers, servers_at(net.cli), **options))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 # our table, changed by others

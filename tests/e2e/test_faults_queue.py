@@ -15,7 +15,7 @@ from scapy.layers.l2 import Ether
 from clients import OPEN, SILENT, connect, echo, outcome, ping, udp_outcome, udp_socket
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY, wait_list_is_right
 from faults import (ACCEPT, BIND, COPY_META, COPY_PACKET, DROP, LOG_GROUP, QUEUE, SO_RCVBUFFORCE, UNBIND,
-                    VERDICT_BATCH, Traffic, attribute, daemons_socket, last_id, log_command, log_owner, message,
+                    VERDICT_BATCH, attribute, daemons_socket, last_id, log_command, log_owner, message,
                     netfilter_socket, owned_by_another, queue_command, queue_copies, queue_line, queue_owner,
                     queue_socket, refused_to_start, send_all, stopped, verdict, wait_log, waiting)
 from net import wait_for
@@ -23,18 +23,6 @@ from wire import Wire, ip
 
 UDP_SEGMENT = 103
 UNKNOWN_IDS = range(1_000_000_000, 1_000_002_000)
-
-
-@pytest.fixture
-def traffic(net, side, servers, servers_at):
-    made = []
-
-    def make(**options):
-        made.append(Traffic(net, side, servers, servers_at(net.cli), **options))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
 
 
 # the socket's buffer
