@@ -33,8 +33,8 @@ static void note_busy(struct daemon *daemon, uint64_t admitted, uint32_t now) {
 
 	if (!watch->busy)
 		log_write(&daemon->log, LOG_GUARD, NULL,
-			  "busy: more than %" PRIu32 " new connections a second; the kernel admits by itself "
-			  "those to ports that the rules open to all",
+			  "busy: more than %" PRIu32 " new connections a second; the kernel judges by itself "
+			  "where the static rules say all",
 			  daemon_policy(daemon)->ruleset->settings.busy_rate);
 	watch->busy = true;
 	watch->admitted += admitted;
