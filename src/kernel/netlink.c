@@ -205,9 +205,9 @@ bool message_fits(const struct nlmsghdr *message, int left) {
 }
 
 bool attribute_fits(const struct nlmsghdr *message, const struct nlattr *attribute) {
-	const char *end = (const char *)attribute + attribute->nla_len;
+	const char *start = (const char *)attribute, *end = (const char *)message + message->nlmsg_len;
 
-	return end <= (const char *)message + message->nlmsg_len;
+	return end - start >= (ptrdiff_t)sizeof(*attribute) && attribute->nla_len <= end - start;
 }
 
 int datagram_run(const void *bytes, size_t length, uint32_t sequence, uint32_t port, mnl_cb_t see,

@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netfilter/nfnetlink_queue.h>
+#include <sanitizer/asan_interface.h>
 #include <string.h>
 
 #include "../../../src/kernel/copies_message.h"
@@ -173,6 +174,25 @@ static void test_packet_header_behind_the_end_of_its_message_is_not_read(void **
 	assert_int_equal(queue_message_read(room, message->nlmsg_len, &packet), QUEUE_MESSAGE_UNREADABLE);
 }
 
+/* libmnl takes the length of a message for one of whole words. */
+static void test_attribute_that_begins_before_the_end_of_its_message_is_not_read(void **state) {
+	const struct nlattr cut = {.nla_len = sizeof(cut), .nla_type = NFQA_PAYLOAD};
+
+	(void)state;
+	for (uint32_t there = 1; there < sizeof(cut); there++) {
+		_Alignas(8) char room[ROOM];
+		struct nlmsghdr *message = queue_head(room, NF_INET_PRE_ROUTING);
+		uint32_t length = message->nlmsg_len + there;
+		struct queued packet;
+
+		memcpy(room + message->nlmsg_len, &cut, sizeof(cut));
+		message->nlmsg_len = length;
+		ASAN_POISON_MEMORY_REGION(room + length, ROOM - length);
+		assert_int_equal(queue_message_read(room, length, &packet), QUEUE_MESSAGE_EMPTY);
+		ASAN_UNPOISON_MEMORY_REGION(room + length, ROOM - length);
+	}
+}
+
 /* ---- nflog ---- */
 
 struct sight {
@@ -316,6 +336,7 @@ int main(void) {
 	    cmocka_unit_test(test_every_prefix_of_a_queue_message_is_unreadable),
 	    cmocka_unit_test(test_payload_behind_the_end_of_its_message_is_not_read),
 	    cmocka_unit_test(test_packet_header_behind_the_end_of_its_message_is_not_read),
+	    cmocka_unit_test(test_attribute_that_begins_before_the_end_of_its_message_is_not_read),
 	    cmocka_unit_test(test_all_copies_of_a_datagram_are_seen),
 	    cmocka_unit_test(test_length_of_a_copy_is_what_its_header_says),
 	    cmocka_unit_test(test_gaps_in_the_numbers_are_copies_lost),
