@@ -9,7 +9,7 @@ from scapy.layers.inet import TCP
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
-from leases import end_lease, end_leases, key_of, wait_leased
+from leases import Key, end_lease, end_leases, family_set, key_of, wait_leased
 from net import wait_for
 from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
@@ -107,6 +107,31 @@ def test_a_killed_connection_stays_out_of_a_busy_port(firewall, servers, net, si
         daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
         assert is_cut(victim)
         assert all(echo(sock) for sock in others)
+
+
+def fill_cut(namespace, side, count):
+    """As if so many others had been killed within the hour."""
+    local, remote = ("192.0.2.1", "192.0.2.2") if side.version == 4 else ("2001:db8::1", "2001:db8::2")
+    keys = ", ".join(str(Key(local, 80, remote, port)) for port in range(1, count + 1))
+    namespace.run("nft", "add", "element", "inet", "sallyport", family_set("cut", Key(local, 0, remote, 0)),
+                  f"{{ {keys} }}")
+
+
+def test_kills_and_reloads_take_effect_however_many_were_cut_before(firewall, servers, net, side):
+    """Who was cut is remembered for an hour, but there is room for only so many."""
+    least = 64
+    rules = f"connections {least}\n" + RULES
+    daemon = firewall(rules)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        fill_cut(net.srv, side, least)
+        daemon.sallyport("kill", "port", str(socks[-1].getsockname()[1]))
+        assert is_cut(socks[-1])
+        assert all(echo(sock) for sock in socks[:-1])
+        flush(net.srv, "cut4", "cut6")
+        fill_cut(net.srv, side, least)
+        daemon.reload(rules.replace("allow", f"drop in tcp 80 from {side.cli}\nallow"))
+        assert all(is_cut(sock, 0.5) for sock in socks)
 
 
 def test_a_reload_that_forbids_cuts_what_the_kernel_admitted(firewall, servers, net, side):
