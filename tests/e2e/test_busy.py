@@ -155,6 +155,19 @@ def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):
         assert all(echo(sock) for sock in socks)
 
 
+def test_somebody_elses_flush_cuts_nothing_that_the_kernel_admitted(firewall, servers, net, side):
+    """With the table goes what packets have left there: now the daemon alone must know them."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        assert daemon.status()["connections"]["count"] < CROWD, "it has caught up already"
+        net.srv.run("nft", "flush", "ruleset")
+        wait_for(lambda: "it is back" in daemon.log(), "the table is back", 5)
+        before = lost(net.cli, net.srv)
+        assert all(echo(sock) for sock in socks)
+        wait_nothing_lost(before, net.cli, net.srv)
+
+
 def unseen(namespace):
     return "elements" in namespace.run("nft", "list", "set", "inet", "sallyport", "unseen").stdout
 
