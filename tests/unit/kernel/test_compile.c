@@ -27,6 +27,8 @@ struct reading {
 	unsigned kinds[256]; /* nftables messages by type */
 	unsigned begins, ends;
 	unsigned named_sets; /* made, not anonymous */
+	char layout[64];     /* the table's comment */
+	char sets[512];      /* those, " tcp_kinds lease4" */
 	bool has_ct;
 	char comments[200][64]; /* of rules, with their chain: "in_guard test.rules:3" */
 	size_t comment_count;
@@ -110,6 +112,23 @@ static void read_elements(struct reading *reading, const struct nlmsghdr *messag
 	}
 }
 
+static void read_table(struct reading *reading, const struct nlmsghdr *message) {
+	const struct nlattr *userdata = find_top(message, NFTA_TABLE_USERDATA);
+
+	if (userdata)
+		snprintf(reading->layout, sizeof(reading->layout), "%s",
+			 (const char *)mnl_attr_get_payload(userdata) + 2);
+}
+
+static void read_set(struct reading *reading, const char *name) {
+	size_t used = strlen(reading->sets);
+
+	if (strncmp(name, "__", 2) == 0)
+		return;
+	reading->named_sets++;
+	snprintf(reading->sets + used, sizeof(reading->sets) - used, " %s", name);
+}
+
 static void read_message(struct reading *reading, const struct nlmsghdr *message) {
 	uint8_t type = message->nlmsg_type & 0xff;
 
@@ -120,9 +139,10 @@ static void read_message(struct reading *reading, const struct nlmsghdr *message
 	reading->kinds[type]++;
 	if (type == NFT_MSG_NEWRULE)
 		read_rule(reading, message);
+	if (type == NFT_MSG_NEWTABLE)
+		read_table(reading, message);
 	if (type == NFT_MSG_NEWSET)
-		reading->named_sets +=
-		    strncmp(mnl_attr_get_str(find_top(message, NFTA_SET_NAME)), "__", 2) != 0;
+		read_set(reading, mnl_attr_get_str(find_top(message, NFTA_SET_NAME)));
 	if (type == NFT_MSG_NEWSETELEM)
 		read_elements(reading, message);
 }
@@ -418,6 +438,17 @@ static void a_reload_keeps_tables_and_base_chains(void **state) {
 	inventory_free(&second);
 }
 
+/* A daemon that finds a table of its layout fills its sets, and makes none: other sets, another number, or an
+ * upgrade does not start. */
+static void the_layout_says_which_sets_stand(void **state) {
+	struct reading reading = compiled("", &native);
+	(void)state;
+	assert_string_equal(reading.layout, "sallyport, layout 3, native");
+	assert_string_equal(reading.sets,
+			    " tcp_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 busy unseen cut4 "
+			    "cut6 ports_in ports_out admitted_ports");
+}
+
 /* A look-up in a set that was deleted a moment ago finds nothing, so a packet on its way through the old
  * rules would be dropped: what stays is filled anew in place. */
 static void a_reload_fills_sets_in_place(void **state) {
@@ -477,6 +508,7 @@ int main(void) {
 	    cmocka_unit_test(a_detached_ruleset_still_marks_what_it_would_ask),
 	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
+	    cmocka_unit_test(the_layout_says_which_sets_stand),
 	    cmocka_unit_test(a_reload_fills_sets_in_place),
 	    cmocka_unit_test(an_echo_request_is_never_settled_by_the_kernel),
 	    cmocka_unit_test(a_large_set_is_cut_into_messages),
