@@ -2,6 +2,7 @@
 """A busy host: the kernel admits by itself what the static rules allow. What follows is as if
 the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
 
+import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -9,8 +10,9 @@ from scapy.layers.inet import TCP
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
-from leases import Key, end_lease, end_leases, family_set, key_of, wait_leased
+from leases import Key, end_lease, end_leases, family_set, key_of, leases, wait_leased
 from net import wait_for
+from test_forwarding import at_home  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
@@ -275,6 +277,21 @@ def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, 
         wait_for(lambda: admitted(daemon) >= 1500, "the kernel has admitted the flood", 10)
         assert outcome(net.cli, side.srv, 80) == OPEN
         assert daemon.status()["connections"]["count"] < before + 4 * CROWD
+
+
+def test_acks_that_belong_to_nothing_fill_no_table(firewall, at_home, servers, net, side):  # noqa: F811
+    """Each has a lease until it runs out, if no reset goes back; but where nothing is forwarded, whoever has
+    no socket here has no connection."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    nowhere = "198.51.100.7" if side.version == 4 else "2001:db8:7::7"
+    with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
+        wire.send(*(ip(side, nowhere, side.srv) / TCP(sport=sport, dport=80, flags="A", seq=7, ack=7)
+                    for sport in range(20000, 20200)))
+        wait_for(lambda: sum(key.remote == nowhere for key in leases(net.srv)) == 200, "they have leases", 5)
+        for _ in range(3):
+            time.sleep(1.2)  # until the daemon looks again
+            assert len(daemon.json("list", "tcp")) <= CROWD
 
 
 def test_a_published_port_can_be_busy(firewall, published, net, side):  # noqa: F811
