@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "sallyport/daemon/adopt.h"
 #include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/lease_watch.h"
@@ -65,6 +66,8 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	if (watch->restored == now)
 		return;
 	watch->restored = now;
+	/* Connections that only the table knew of, or that were opened without it. */
+	daemon_adopt_sockets(daemon);
 	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
 			  "another program changed our nftables table, and it cannot be put back: %s",
@@ -76,6 +79,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	forget_windows(daemon);
 	log_write(&daemon->log, LOG_REINSTALLED, NULL,
 		  "another program changed or removed our nftables table; it is back");
+	daemon_report_unseen(daemon);
 }
 
 void guard_watch_tick(struct guard_watch *watch, struct daemon *daemon) {

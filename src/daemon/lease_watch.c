@@ -79,6 +79,12 @@ static bool take_time(struct comparison *comparison, bool here) {
 	return later;
 }
 
+/* With nobody behind this host either: a segment that belongs to nothing brought it, and was not answered. It
+ * runs out by itself, while an entry would stay for days. */
+static bool is_nobodys(const struct comparison *comparison, bool here) {
+	return !here && !install_forwards(comparison->daemon->install);
+}
+
 static void take_up(struct comparison *comparison, const struct lease *lease) {
 	bool tcp = lease->key.protocol == PROTOCOL_TCP;
 	bool here = tcp && find_socket(comparison->daemon, &lease->key) != SOCKET_NONE;
@@ -90,7 +96,7 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	    .renewed = comparison->adoption.now,
 	};
 
-	if (tcp && take_time(comparison, here))
+	if (tcp && (take_time(comparison, here) || is_nobodys(comparison, here)))
 		return;
 	if (!find_direction(comparison, &wanted)) {
 		key_list_add(&comparison->forbidden, &lease->key);

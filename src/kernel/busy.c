@@ -92,6 +92,13 @@ enum busy_way busy_way_of(const struct ruleset *ruleset) {
 	return kernel_knows_mentioned(ruleset) ? BUSY_MENTIONED : BUSY_NOT;
 }
 
+static void put_asking(struct compiler *compiler, const char *chain) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_goto(rule, CHAIN_ASK);
+	rule_finish(compiler, rule);
+}
+
 /* A new connection to an open port: to `judge` when the host is busy. */
 static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
@@ -106,10 +113,7 @@ static void put_open(struct compiler *compiler, const char *chain, const char *j
 	expr_port_change(rule, END_DESTINATION, SET_ADD, BUSY_SET);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
-
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_goto(rule, CHAIN_ASK);
-	rule_finish(compiler, rule);
+	put_asking(compiler, chain);
 }
 
 void expr_admitted(struct nftnl_rule *rule) {
@@ -180,21 +184,30 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 		expr_tcp_kind(rule, true, kinds[i]);
 		finish_accept(compiler, rule);
 	}
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_goto(rule, CHAIN_ASK);
-	rule_finish(compiler, rule);
+	put_asking(compiler, chain);
 }
 
+/* Chains that these rules' port map leads nobody to must ask all the same: while rules change, a packet on
+ * its way through the old ones may meet the new map, and behind the end of a chain it would be accepted. */
 void put_busy_chains(struct compiler *compiler) {
-	if (!applies(compiler))
+	if (!applies(compiler)) {
+		put_asking(compiler, CHAIN_OPEN);
+		put_asking(compiler, CHAIN_OPEN_STATIC);
 		return;
+	}
 	put_open(compiler, CHAIN_OPEN, "in_admit");
 	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
-	if (compiler->busy == BUSY_STATIC)
+	switch (compiler->busy) {
+	case BUSY_STATIC:
 		put_judging(compiler);
-	if (compiler->busy == BUSY_MENTIONED)
+		break;
+	case BUSY_MENTIONED:
 		put_telling_apart(compiler);
+		break;
+	case BUSY_NOT:
+		put_asking(compiler, "in_judge");
+	}
 	put_unseen_segments(compiler, DIRECTION_IN);
 	put_unseen_segments(compiler, DIRECTION_OUT);
 }

@@ -150,31 +150,53 @@ static bool table_stands(struct install *install) {
 	return nft_dump(install->socket, request, take_note, &found, &unread) && found;
 }
 
+/* What was cut stays known for an hour. Where there is no room left for more, a transaction fails as a whole:
+ * rather than the leases, what was cut earlier is let go, or it all. */
+enum cuts { CUTS_ADDED, CUTS_ALONE, CUTS_LEFT_OUT };
+
+static void put_revoked(struct batch *batch, const struct install *install, const struct revocation *revoked,
+			const uint32_t *open_owners, enum cuts cuts) {
+	put_revocation(batch, revoked, install->can_destroy);
+	if (cuts == CUTS_ALONE)
+		put_cuts_flush(batch);
+	if (cuts != CUTS_LEFT_OUT)
+		put_cuts(batch, revoked, open_owners);
+}
+
+static bool change_table(struct install *install, const struct ruleset *ruleset,
+			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
+			 struct error *err) {
+	struct batch batch;
+
+	batch_begin(&batch);
+	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
+			made);
+	if (revoked && install->standing)
+		put_revoked(&batch, install, revoked, made->open_owners, cuts);
+	if (send_and_free(install, &batch, code, err))
+		return true;
+	inventory_free(made);
+	return false;
+}
+
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
 		     struct error *err) {
 	struct inventory made = {0};
-	struct batch batch;
 	struct error uncounted;
-	int code;
-	bool done;
+	int code = ENFILE;
+	bool done = false;
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
-	batch_begin(&batch);
-	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
-			&made);
-	if (revoked && install->standing) {
-		put_revocation(&batch, revoked, install->can_destroy);
-		put_cuts(&batch, revoked, made.open_owners);
-	}
-	done = send_and_free(install, &batch, &code, err);
-	if (done && !table_stands(install))
+	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++)
+		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);
+	if (done && !table_stands(install)) {
+		inventory_free(&made);
 		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME
 				      " is not there; is another program removing it?");
-	if (!done) {
-		inventory_free(&made);
-		return false;
 	}
+	if (!done)
+		return false;
 	inventory_free(&install->inventory);
 	install->inventory = made;
 	install->marks = marks_of(ruleset->settings.mark_mask);
@@ -207,15 +229,19 @@ bool install_remove(struct install *install, struct error *err) {
 }
 
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err) {
-	struct batch batch;
-	int code;
+	int code = ENFILE;
+	bool done = false;
 
 	if (revoked->count == 0 || !install->standing)
 		return true;
-	batch_begin(&batch);
-	put_revocation(&batch, revoked, install->can_destroy);
-	put_cuts(&batch, revoked, install->inventory.open_owners);
-	return send_and_free(install, &batch, &code, err);
+	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++) {
+		struct batch batch;
+
+		batch_begin(&batch);
+		put_revoked(&batch, install, revoked, install->inventory.open_owners, cuts);
+		done = send_and_free(install, &batch, &code, err);
+	}
+	return done;
 }
 
 bool install_leases(struct install *install, void (*see)(const struct lease *lease, void *context),

@@ -112,6 +112,11 @@ void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t 
 	put_keys(batch, CUT_SET_IPV6, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV6, open_owners);
 }
 
+void put_cuts_flush(struct batch *batch) {
+	put_set_flush(batch, CUT_SET_IPV4);
+	put_set_flush(batch, CUT_SET_IPV6);
+}
+
 /* ---- reading ---- */
 
 struct reading {

@@ -16,6 +16,8 @@ void put_revocation(struct batch *batch, const struct revocation *revoked, bool 
 /* Appends what keeps the kernel from admitting these connections by itself (busy.c); `open_owners` of the
  * inventory, NULL: nobody knows, nothing is done. */
 void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners);
+/* Appends that nobody is kept so any more. */
+void put_cuts_flush(struct batch *batch);
 
 /* Calls `see` for every lease, both families. */
 bool leases_read(struct mnl_socket *socket, void (*see)(const struct lease *, void *), void *context,

@@ -21,7 +21,6 @@
 /* See busy.c. */
 #define BUSY_SET     "busy"
 #define UNSEEN_SET   "unseen"
-#define OPEN_SET     "open_ports"
 #define ADMITTED_SET "admitted_ports"
 #define CUT_SET_IPV4 "cut4"
 #define CUT_SET_IPV6 "cut6"

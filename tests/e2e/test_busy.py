@@ -2,6 +2,7 @@
 """A busy host: the kernel admits by itself what the static rules allow. What follows is as if
 the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
 
+import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -9,8 +10,9 @@ from scapy.layers.inet import TCP
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
-from leases import end_lease, end_leases, key_of, wait_leased
+from leases import Key, end_lease, end_leases, family_set, key_of, leases, wait_leased
 from net import wait_for
+from test_forwarding import at_home  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
@@ -109,6 +111,31 @@ def test_a_killed_connection_stays_out_of_a_busy_port(firewall, servers, net, si
         assert all(echo(sock) for sock in others)
 
 
+def fill_cut(namespace, side, count):
+    """As if so many others had been killed within the hour."""
+    local, remote = ("192.0.2.1", "192.0.2.2") if side.version == 4 else ("2001:db8::1", "2001:db8::2")
+    keys = ", ".join(str(Key(local, 80, remote, port)) for port in range(1, count + 1))
+    namespace.run("nft", "add", "element", "inet", "sallyport", family_set("cut", Key(local, 0, remote, 0)),
+                  f"{{ {keys} }}")
+
+
+def test_kills_and_reloads_take_effect_however_many_were_cut_before(firewall, servers, net, side):
+    """Who was cut is remembered for an hour, but there is room for only so many."""
+    least = 64
+    rules = f"connections {least}\n" + RULES
+    daemon = firewall(rules)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        fill_cut(net.srv, side, least)
+        daemon.sallyport("kill", "port", str(socks[-1].getsockname()[1]))
+        assert is_cut(socks[-1])
+        assert all(echo(sock) for sock in socks[:-1])
+        flush(net.srv, "cut4", "cut6")
+        fill_cut(net.srv, side, least)
+        daemon.reload(rules.replace("allow", f"drop in tcp 80 from {side.cli}\nallow"))
+        assert all(is_cut(sock, 0.5) for sock in socks)
+
+
 def test_a_reload_that_forbids_cuts_what_the_kernel_admitted(firewall, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)
@@ -128,6 +155,19 @@ def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):
         daemon.reload(RULES.replace("busy above 1/s", "busy never"))
         end_leases(net.srv, [key_of(sock) for sock in socks])
         assert all(echo(sock) for sock in socks)
+
+
+def test_somebody_elses_flush_cuts_nothing_that_the_kernel_admitted(firewall, servers, net, side):
+    """With the table goes what packets have left there: now the daemon alone must know them."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        assert daemon.status()["connections"]["count"] < CROWD, "it has caught up already"
+        net.srv.run("nft", "flush", "ruleset")
+        wait_for(lambda: "it is back" in daemon.log(), "the table is back", 5)
+        before = lost(net.cli, net.srv)
+        assert all(echo(sock) for sock in socks)
+        wait_nothing_lost(before, net.cli, net.srv)
 
 
 def unseen(namespace):
@@ -237,6 +277,21 @@ def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, 
         wait_for(lambda: admitted(daemon) >= 1500, "the kernel has admitted the flood", 10)
         assert outcome(net.cli, side.srv, 80) == OPEN
         assert daemon.status()["connections"]["count"] < before + 4 * CROWD
+
+
+def test_acks_that_belong_to_nothing_fill_no_table(firewall, at_home, servers, net, side):  # noqa: F811
+    """Each has a lease until it runs out, if no reset goes back; but where nothing is forwarded, whoever has
+    no socket here has no connection."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    nowhere = "198.51.100.7" if side.version == 4 else "2001:db8:7::7"
+    with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
+        wire.send(*(ip(side, nowhere, side.srv) / TCP(sport=sport, dport=80, flags="A", seq=7, ack=7)
+                    for sport in range(20000, 20200)))
+        wait_for(lambda: sum(key.remote == nowhere for key in leases(net.srv)) == 200, "they have leases", 5)
+        for _ in range(3):
+            time.sleep(1.2)  # until the daemon looks again
+            assert len(daemon.json("list", "tcp")) <= CROWD
 
 
 def test_a_published_port_can_be_busy(firewall, published, net, side):  # noqa: F811

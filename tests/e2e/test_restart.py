@@ -7,7 +7,9 @@ import socket
 import pytest
 
 from clients import SILENCE, SILENT, connect, echo, outcome, udp_socket
+from leases import leases
 from net import wait_for
+from test_nat import published  # noqa: F401  a fixture
 
 STRICT = "default in drop\ndefault out drop\n"
 MASQUERADE = """
@@ -191,3 +193,23 @@ def test_no_state_directory_keeps_nobody_from_stopping(firewall, asked, net, sid
     assert daemon.state in line
     daemon.start()
     assert outcome(net.cli, side.srv, 22) == SILENT
+
+
+@pytest.mark.parametrize("strict", ["", " strict"], ids=["leased", "strict"])
+@pytest.mark.parametrize("pickup", [True, False], ids=["pick-up", "no-pick-up"])
+def test_mid_stream_of_what_nobody_knows(firewall, published, net, side, pickup, strict):  # noqa: F811
+    """A container's connection from before the first start: no socket here tells of it."""
+    with connect(net.cli, side.srv, 8080) as sock:
+        assert echo(sock)
+        daemon = firewall(STRICT + f"pickup {'on' if pickup else 'off'}\nallow in tcp 8080{strict}\n")
+        if pickup:
+            assert echo(sock, b"z" * 200000)
+            assert [row["state"] for row in daemon.connections("tcp")] == ["ESTABLISHED"]
+            assert daemon.reason("pass.pickup") == 1
+            assert bool(leases(net.srv)) == (not strict)
+        else:
+            sock.settimeout(1)
+            sock.send(b"anybody?")
+            with pytest.raises(TimeoutError):
+                sock.recv(100)
+            assert not daemon.connections("tcp")

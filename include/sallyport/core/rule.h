@@ -106,7 +106,7 @@ struct settings {
 	bool pickup;          /* mid-stream TCP may open a connection; default off */
 	bool inspect_all;     /* `inspect all`: every rule is strict; default off */
 	bool failure_closed;  /* `on-failure closed`: without the daemon nothing new is admitted */
-	uint32_t busy_rate;   /* new connections a second to a port, above which the kernel admits; 0: never;
+	uint32_t busy_rate;   /* new connections a second above which the kernel judges by itself; 0: never;
 				 default 1,000 */
 	uint32_t mark_mask;   /* >= 4 adjoining bits; default 0xf0000000 */
 	uint32_t connections; /* bound of the table; default 1,000,000 */

@@ -27,11 +27,15 @@ struct reading {
 	unsigned kinds[256]; /* nftables messages by type */
 	unsigned begins, ends;
 	unsigned named_sets; /* made, not anonymous */
+	char layout[64];     /* the table's comment */
+	char sets[512];      /* those, " tcp_kinds lease4" */
 	bool has_ct;
 	char comments[200][64]; /* of rules, with their chain: "in_guard test.rules:3" */
 	size_t comment_count;
 	char targets[400][64]; /* of port maps: "ports_in 23 drop test.rules:2", "ports_in 24 end" */
 	size_t target_count;
+	char ways[100][64]; /* of rules that do nothing but lead on: "in_judge ask" */
+	size_t way_count;
 };
 
 static const struct nlattr *find(const void *payload, size_t length, uint16_t type) {
@@ -56,6 +60,17 @@ static const struct nlattr *find_top(const struct nlmsghdr *message, uint16_t ty
 		    mnl_nlmsg_get_payload_len(message) - header, type);
 }
 
+static void read_way(struct reading *reading, const char *chain, const struct nlattr *expressions) {
+	const struct nlattr *only = find_in(expressions, NFTA_LIST_ELEM);
+	const struct nlattr *data = find_in(find_in(only, NFTA_EXPR_DATA), NFTA_IMMEDIATE_DATA);
+	const struct nlattr *way = find_in(find_in(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
+
+	if (!way || strcmp(mnl_attr_get_str(find_in(only, NFTA_EXPR_NAME)), "immediate") != 0)
+		return;
+	assert_true(reading->way_count < 100);
+	snprintf(reading->ways[reading->way_count++], 64, "%s %s", chain, mnl_attr_get_str(way));
+}
+
 static void read_rule(struct reading *reading, const struct nlmsghdr *message) {
 	const struct nlattr *userdata = find_top(message, NFTA_RULE_USERDATA);
 	const struct nlattr *expressions = find_top(message, NFTA_RULE_EXPRESSIONS);
@@ -65,6 +80,7 @@ static void read_rule(struct reading *reading, const struct nlmsghdr *message) {
 		snprintf(reading->comments[reading->comment_count++], 64, "%s %s",
 			 mnl_attr_get_str(find_top(message, NFTA_RULE_CHAIN)),
 			 (const char *)mnl_attr_get_payload(userdata) + 2);
+	read_way(reading, mnl_attr_get_str(find_top(message, NFTA_RULE_CHAIN)), expressions);
 	mnl_attr_for_each_nested(expression, expressions) {
 		if (strcmp(mnl_attr_get_str(find_in(expression, NFTA_EXPR_NAME)), "ct") == 0)
 			reading->has_ct = true;
@@ -96,6 +112,23 @@ static void read_elements(struct reading *reading, const struct nlmsghdr *messag
 	}
 }
 
+static void read_table(struct reading *reading, const struct nlmsghdr *message) {
+	const struct nlattr *userdata = find_top(message, NFTA_TABLE_USERDATA);
+
+	if (userdata)
+		snprintf(reading->layout, sizeof(reading->layout), "%s",
+			 (const char *)mnl_attr_get_payload(userdata) + 2);
+}
+
+static void read_set(struct reading *reading, const char *name) {
+	size_t used = strlen(reading->sets);
+
+	if (strncmp(name, "__", 2) == 0)
+		return;
+	reading->named_sets++;
+	snprintf(reading->sets + used, sizeof(reading->sets) - used, " %s", name);
+}
+
 static void read_message(struct reading *reading, const struct nlmsghdr *message) {
 	uint8_t type = message->nlmsg_type & 0xff;
 
@@ -106,9 +139,10 @@ static void read_message(struct reading *reading, const struct nlmsghdr *message
 	reading->kinds[type]++;
 	if (type == NFT_MSG_NEWRULE)
 		read_rule(reading, message);
+	if (type == NFT_MSG_NEWTABLE)
+		read_table(reading, message);
 	if (type == NFT_MSG_NEWSET)
-		reading->named_sets +=
-		    strncmp(mnl_attr_get_str(find_top(message, NFTA_SET_NAME)), "__", 2) != 0;
+		read_set(reading, mnl_attr_get_str(find_top(message, NFTA_SET_NAME)));
 	if (type == NFT_MSG_NEWSETELEM)
 		read_elements(reading, message);
 }
@@ -151,6 +185,7 @@ static bool has_line(char (*lines)[64], size_t count, const char *wanted) {
 }
 
 #define assert_target(reading, text)  assert_true(has_line((reading).targets, (reading).target_count, text))
+#define assert_way(reading, text)     assert_true(has_line((reading).ways, (reading).way_count, text))
 #define assert_comment(reading, text) assert_true(has_line((reading).comments, (reading).comment_count, text))
 
 static struct reading compiled(const char *text, const struct compile_options *options) {
@@ -255,6 +290,22 @@ static void a_file_can_keep_every_connection_for_the_daemon(void **state) {
 
 		assert_target(reading, "ports_in 22 ask");
 	}
+}
+
+/* A packet on its way through rules that are being replaced may be led there by the map of the others; what a
+ * chain does not settle is accepted. */
+static void what_no_port_leads_to_asks_all_the_same(void **state) {
+	static const char *const never[] = {"busy never\n", "inspect all\n", "on-failure closed\n"};
+	struct reading reading;
+	(void)state;
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+		reading = compiled(never[i], &native);
+		assert_way(reading, "in_open ask");
+		assert_way(reading, "in_open_static ask");
+	}
+	reading = compiled("allow in tcp 22\n", &native);
+	assert_way(reading, "in_open ask");
+	assert_way(reading, "in_open_static ask");
 }
 
 /* What a host at the end of the line sends it has made itself, and output has judged it. */
@@ -387,6 +438,17 @@ static void a_reload_keeps_tables_and_base_chains(void **state) {
 	inventory_free(&second);
 }
 
+/* A daemon that finds a table of its layout fills its sets, and makes none: other sets, another number, or an
+ * upgrade does not start. */
+static void the_layout_says_which_sets_stand(void **state) {
+	struct reading reading = compiled("", &native);
+	(void)state;
+	assert_string_equal(reading.layout, "sallyport, layout 3, native");
+	assert_string_equal(reading.sets,
+			    " tcp_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 busy unseen cut4 "
+			    "cut6 ports_in ports_out admitted_ports");
+}
+
 /* A look-up in a set that was deleted a moment ago finds nothing, so a packet on its way through the old
  * rules would be dropped: what stays is filled anew in place. */
 static void a_reload_fills_sets_in_place(void **state) {
@@ -437,6 +499,7 @@ int main(void) {
 	    cmocka_unit_test(many_conditions_are_the_daemons),
 	    cmocka_unit_test(whoever_no_rule_names_is_told_apart),
 	    cmocka_unit_test(a_file_can_keep_every_connection_for_the_daemon),
+	    cmocka_unit_test(what_no_port_leads_to_asks_all_the_same),
 	    cmocka_unit_test(nothing_is_learned_where_nothing_is_forwarded),
 	    cmocka_unit_test(a_logged_or_conditional_refusal_asks),
 	    cmocka_unit_test(a_rule_for_every_port_covers_the_map),
@@ -445,6 +508,7 @@ int main(void) {
 	    cmocka_unit_test(a_detached_ruleset_still_marks_what_it_would_ask),
 	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
+	    cmocka_unit_test(the_layout_says_which_sets_stand),
 	    cmocka_unit_test(a_reload_fills_sets_in_place),
 	    cmocka_unit_test(an_echo_request_is_never_settled_by_the_kernel),
 	    cmocka_unit_test(a_large_set_is_cut_into_messages),

@@ -123,6 +123,14 @@ def small_exposure(_):
     print(f"     exposure {exposure}", flush=True)
 
 
+def sees_its_own(_):
+    """the daemon in its sandbox can read whether queue and log group are still its own"""
+    as_daemon = ["setpriv", "--reuid=sallyport", "--regid=sallyport", "--clear-groups"]
+    for name in ("queue", "log"):
+        text = succeed(*as_daemon, "cat", f"/proc/net/netfilter/nfnetlink_{name}")
+        need(text.strip(), f"nothing in nfnetlink_{name}")
+
+
 def queue_figures(world):
     """the daemon in its sandbox sees the queue's figures"""
     world.client.sees(22, "open")
@@ -343,6 +351,6 @@ def start_again(world):
 
 STORY = [
     starts, native_dispatch, few_privileges, confines_itself, small_exposure, control_access,
-    shipped_rules, queue_figures, pings, listed, reload_opens, bad_edit, structured_log,
+    shipped_rules, queue_figures, sees_its_own, pings, listed, reload_opens, bad_edit, structured_log,
     reloads_under_load, leases, restart, crash, hang, intruder, flushed, bad_start, stop, start_again,
 ]
