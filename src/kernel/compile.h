@@ -141,16 +141,19 @@ void put_mentioned(struct compiler *compiler);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);
+/* The maps from what a segment is for to its chain; lasting. */
+void put_kinds(struct compiler *compiler);
 /* The chain that marks a packet ASK and, where the queueing is native, queues it. */
 void put_ask(struct compiler *compiler, bool queues);
 /* Of the essentials, those that stand before the file's own rules and open nothing: an answer to a
  * query must find a connection. */
 bool kernel_accepts(const struct ruleset *ruleset, uint32_t index);
-void put_bogus_flags(struct compiler *compiler, const char *chain);
 
 /* fast_path.c: leases. */
 void put_lease_sets(struct compiler *compiler);
-void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction);
+/* What has one goes to `target`, NULL: passes. */
+void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction,
+		       const char *target);
 /* Of handshakes under way: for SYN/ACKs, which only answer, and for segments without SYN. */
 void put_answering_lookups(struct compiler *compiler, const char *chain, enum direction direction);
 void put_handshake_lookups(struct compiler *compiler, const char *chain, enum direction direction);
@@ -164,6 +167,8 @@ void put_renewals(struct compiler *compiler, const char *chain, enum direction d
 void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
+/* For a FIN or RST of a connection that has a lease. */
+const char *ended_chain(enum direction direction);
 
 /* verdict.c, guard.c: also the static rules, at CHAIN_STATIC, for packets from outside that the guard judges,
  * or, with `marks.learn` set, that the busy kernel does. */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The first chain of each hook: settles what needs nobody, in the order of how often it
- * comes, and marks the rest ASK.
+ * comes, and marks the rest ASK. TCP is told apart by what a segment is for:
  *
- *   new TCP      one look-up in the port map
- *   leases       of connections that the daemon has accepted
- *   the rest     essentials, what is not for this host, noise; then ask
+ *   ACK, data    look-ups of leases, of handshakes, of busy ports
+ *   pure SYN     one look-up in the port map; it never rides on a lease
+ *   SYN and ACK  answers: look-ups of handshakes
+ *   FIN, RST     as data, but a lease ends
+ *   other flags  no TCP sends them
+ *
+ * All others: leases, essentials, what is not for this host; then ask.
  */
 #include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
@@ -97,33 +101,31 @@ static void put_essentials(struct compiler *compiler, const char *chain, enum di
 	rule_finish(compiler, rule);
 }
 
-/* Flag sets that no TCP sends: scans and noise. */
-void put_bogus_flags(struct compiler *compiler, const char *chain) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+/* The chains of a hook, and the map that leads to those for TCP segments other than a plain ACK. */
+struct way {
+	enum direction direction;
+	const char *dispatch, *other, *kinds;
+	const char *ack, *fresh, *answer, *end;
+};
 
-	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_kind_not_in(rule, KIND_SET);
-	expr_counter(rule, "bogus_flags");
-	expr_verdict(rule, NF_DROP);
-	rule_finish(compiler, rule);
-}
+static const struct way ways[] = {
+    [DIRECTION_IN] = {DIRECTION_IN, "in_dispatch", "in_other", "in_kinds", "in_ack", "in_new", "in_answer",
+		      "in_end"},
+    [DIRECTION_OUT] = {DIRECTION_OUT, "out_dispatch", "out_other", "out_kinds", "out_ack", "out_new",
+		       "out_answer", "out_end"},
+};
 
-/* A segment with SYN opens a connection, or answers such a one; it never rides on a lease. */
-static void put_syn(struct compiler *compiler, const char *chain, const char *chain_syn) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+void put_kinds(struct compiler *compiler) {
+	for (size_t i = 0; i < 2; i++) {
+		const struct kind_target targets[] = {
+		    {TCP_SYN, ways[i].fresh},         {TCP_SYN | TCP_ACK, ways[i].answer},
+		    {TCP_FIN | TCP_ACK, ways[i].end}, {TCP_RST | TCP_ACK, ways[i].end},
+		    {TCP_RST, ways[i].end},
+		};
 
-	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_has(rule, TCP_SYN);
-	finish_goto(compiler, rule, chain_syn);
-}
-
-/* A pure one can be settled by port. */
-static void put_new(struct compiler *compiler, const char *chain, const char *chain_new) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_kind(rule, true, TCP_SYN);
-	finish_goto(compiler, rule, chain_new);
+		put_kind_map(compiler->batch, ways[i].kinds, next_set_id(compiler), targets,
+			     sizeof(targets) / sizeof(targets[0]));
+	}
 }
 
 /* The map knows every port, so nothing comes back from it; while the ruleset changes, a packet that finds
@@ -148,28 +150,91 @@ static void put_forwarded(struct compiler *compiler, const char *chain) {
 	finish_accept(compiler, rule);
 }
 
-static void put_in(struct compiler *compiler) {
-	put_loopback(compiler, "in_dispatch", DIRECTION_IN);
-	put_syn(compiler, "in_dispatch", "in_syn");
-	put_lease_lookups(compiler, "in_dispatch", DIRECTION_IN);
-	put_mark_cleaning(compiler, "in_dispatch");
-	put_handshake_lookups(compiler, "in_dispatch", DIRECTION_IN);
-	put_unseen(compiler, "in_dispatch", DIRECTION_IN);
-	put_essentials(compiler, "in_dispatch", DIRECTION_IN);
-	put_forwarded(compiler, "in_dispatch");
-	put_bogus_flags(compiler, "in_dispatch");
-	start_goto(compiler, "in_dispatch", CHAIN_ASK);
+static void put_forwarded_in(struct compiler *compiler, const struct way *way, const char *chain) {
+	if (way->direction == DIRECTION_IN)
+		put_forwarded(compiler, chain);
+}
 
-	put_mark_cleaning(compiler, "in_syn");
-	put_new(compiler, "in_syn", "in_new");
-	put_answering_lookups(compiler, "in_syn", DIRECTION_IN);
-	put_forwarded(compiler, "in_syn");
-	put_bogus_flags(compiler, "in_syn");
-	start_goto(compiler, "in_syn", CHAIN_ASK);
+/* What is left is scans and noise. */
+static void put_tcp(struct compiler *compiler, const struct way *way) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, way->dispatch);
 
-	put_forwarded(compiler, "in_new");
-	put_crossing(compiler, "in_new");
-	put_port_lookup(compiler, "in_new", DIRECTION_IN);
+	expr_tcp_kind(rule, true, TCP_ACK);
+	finish_goto(compiler, rule, way->ack);
+	rule = rule_start(NFPROTO_INET, way->dispatch);
+	expr_tcp_kind_map(rule, way->kinds);
+	rule_finish(compiler, rule);
+	put_forwarded_in(compiler, way, way->dispatch);
+	rule = rule_start(NFPROTO_INET, way->dispatch);
+	expr_counter(rule, "bogus_flags");
+	expr_verdict(rule, NF_DROP);
+	rule_finish(compiler, rule);
+}
+
+static void put_ack(struct compiler *compiler, const struct way *way) {
+	/* Where the host forwards, the daemon must see a handshake's end: no socket tells of it. */
+	bool unseen_first = !compiler->options->forwards;
+
+	put_lease_lookups(compiler, way->ack, way->direction, NULL);
+	put_mark_cleaning(compiler, way->ack);
+	if (unseen_first)
+		put_unseen(compiler, way->ack, way->direction);
+	put_handshake_lookups(compiler, way->ack, way->direction);
+	if (!unseen_first)
+		put_unseen(compiler, way->ack, way->direction);
+	put_forwarded_in(compiler, way, way->ack);
+	start_goto(compiler, way->ack, CHAIN_ASK);
+}
+
+static void put_new(struct compiler *compiler, const struct way *way) {
+	put_mark_cleaning(compiler, way->fresh);
+	put_forwarded_in(compiler, way, way->fresh);
+	if (way->direction == DIRECTION_IN)
+		put_crossing(compiler, way->fresh);
+	put_port_lookup(compiler, way->fresh, way->direction);
+}
+
+static void put_answer(struct compiler *compiler, const struct way *way) {
+	put_mark_cleaning(compiler, way->answer);
+	put_answering_lookups(compiler, way->answer, way->direction);
+	/* What a busy host admitted it answers; what it opened itself is in `half`. */
+	if (way->direction == DIRECTION_OUT)
+		put_unseen(compiler, way->answer, way->direction);
+	put_forwarded_in(compiler, way, way->answer);
+	start_goto(compiler, way->answer, CHAIN_ASK);
+}
+
+static void put_end(struct compiler *compiler, const struct way *way) {
+	put_lease_lookups(compiler, way->end, way->direction, ended_chain(way->direction));
+	put_mark_cleaning(compiler, way->end);
+	put_handshake_lookups(compiler, way->end, way->direction);
+	put_unseen(compiler, way->end, way->direction);
+	put_forwarded_in(compiler, way, way->end);
+	start_goto(compiler, way->end, CHAIN_ASK);
+}
+
+static void put_other(struct compiler *compiler, const struct way *way) {
+	put_lease_lookups(compiler, way->other, way->direction, NULL);
+	put_mark_cleaning(compiler, way->other);
+	put_essentials(compiler, way->other, way->direction);
+	put_forwarded_in(compiler, way, way->other);
+	start_goto(compiler, way->other, CHAIN_ASK);
+}
+
+static void put_way(struct compiler *compiler, const struct way *way) {
+	struct nftnl_rule *rule;
+
+	put_loopback(compiler, way->dispatch, way->direction);
+	rule = rule_start(NFPROTO_INET, way->dispatch);
+	expr_protocol_not(rule, PROTOCOL_TCP);
+	finish_goto(compiler, rule, way->other);
+	put_tcp(compiler, way);
+
+	put_other(compiler, way);
+	put_ack(compiler, way);
+	put_new(compiler, way);
+	put_answer(compiler, way);
+	put_end(compiler, way);
 }
 
 /* What goes to lo may still be sent elsewhere by DNAT: then it is to be learned. */
@@ -179,29 +244,6 @@ static void put_to_loopback(struct compiler *compiler) {
 	expr_interface(rule, DIRECTION_OUT, true, "lo");
 	expr_mark_change(rule, compiler->marks.mask, compiler->marks.learn);
 	rule_finish(compiler, rule);
-}
-
-static void put_out(struct compiler *compiler) {
-	if (compiler->options->forwards)
-		put_to_loopback(compiler);
-	put_loopback(compiler, "out_dispatch", DIRECTION_OUT);
-	put_syn(compiler, "out_dispatch", "out_syn");
-	put_lease_lookups(compiler, "out_dispatch", DIRECTION_OUT);
-	put_mark_cleaning(compiler, "out_dispatch");
-	put_handshake_lookups(compiler, "out_dispatch", DIRECTION_OUT);
-	put_unseen(compiler, "out_dispatch", DIRECTION_OUT);
-	put_essentials(compiler, "out_dispatch", DIRECTION_OUT);
-	put_bogus_flags(compiler, "out_dispatch");
-	start_goto(compiler, "out_dispatch", CHAIN_ASK);
-
-	put_mark_cleaning(compiler, "out_syn");
-	put_new(compiler, "out_syn", "out_new");
-	put_answering_lookups(compiler, "out_syn", DIRECTION_OUT);
-	put_unseen(compiler, "out_syn", DIRECTION_OUT);
-	put_bogus_flags(compiler, "out_syn");
-	start_goto(compiler, "out_syn", CHAIN_ASK);
-
-	put_port_lookup(compiler, "out_new", DIRECTION_OUT);
 }
 
 /* What was judged at output, and housekeeping of IPv6, which is never translated. */
@@ -232,13 +274,26 @@ static void put_learn(struct compiler *compiler) {
 	struct nftnl_rule *rule;
 
 	put_nothing_to_learn(compiler);
-	put_syn(compiler, LEARN_DISPATCH, "learn_syn");
-	put_lease_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	rule = rule_start(NFPROTO_INET, LEARN_DISPATCH);
+	expr_protocol(rule, PROTOCOL_TCP);
+	expr_tcp_has(rule, TCP_SYN);
+	finish_goto(compiler, rule, "learn_syn");
+	put_lease_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT, "learn_leased");
 	put_handshake_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
 	put_unseen(compiler, LEARN_DISPATCH, DIRECTION_OUT);
 	start_goto(compiler, LEARN_DISPATCH, "learn_new");
 
-	put_new(compiler, "learn_syn", "learn_new");
+	rule = rule_start(NFPROTO_INET, "learn_leased");
+	expr_protocol_not(rule, PROTOCOL_TCP);
+	finish_accept(compiler, rule);
+	rule = rule_start(NFPROTO_INET, "learn_leased");
+	expr_tcp_kind(rule, true, TCP_ACK);
+	finish_accept(compiler, rule);
+	start_goto(compiler, "learn_leased", ended_chain(DIRECTION_OUT));
+
+	rule = rule_start(NFPROTO_INET, "learn_syn");
+	expr_tcp_kind(rule, true, TCP_SYN);
+	finish_goto(compiler, rule, "learn_new");
 	put_answering_lookups(compiler, "learn_syn", DIRECTION_OUT);
 	put_unseen(compiler, "learn_syn", DIRECTION_OUT);
 	start_goto(compiler, "learn_syn", "learn_new");
@@ -262,8 +317,10 @@ void put_ask(struct compiler *compiler, bool queues) {
 
 void put_dispatch(struct compiler *compiler) {
 	put_ask(compiler, true);
-	put_in(compiler);
-	put_out(compiler);
+	put_way(compiler, &ways[DIRECTION_IN]);
+	if (compiler->options->forwards)
+		put_to_loopback(compiler);
+	put_way(compiler, &ways[DIRECTION_OUT]);
 	if (compiler->options->forwards)
 		put_learn(compiler);
 }

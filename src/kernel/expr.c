@@ -279,14 +279,18 @@ void expr_tcp_has(struct nftnl_rule *rule, uint8_t flags) {
 	compare(rule, NFT_CMP_NEQ, &zero, 1);
 }
 
-void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set) {
+static void lookup_verdict(struct nftnl_rule *rule, const char *map) {
+	nftnl_expr_set_u32(lookup(rule, map, 0, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+}
+
+void expr_tcp_kind_map(struct nftnl_rule *rule, const char *map) {
 	load_tcp_kind(rule);
-	lookup(rule, set, 0, false);
+	lookup_verdict(rule, map);
 }
 
 void expr_port_map(struct nftnl_rule *rule, const char *map) {
 	load_port(rule, END_DESTINATION);
-	nftnl_expr_set_u32(lookup(rule, map, 0, true), NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	lookup_verdict(rule, map);
 }
 
 /* Each field of a concatenation starts a 32-bit register of its own. */

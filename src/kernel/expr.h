@@ -52,8 +52,8 @@ void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id
 void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags);
 /* tcp flags & flags != 0 */
 void expr_tcp_has(struct nftnl_rule *rule, uint8_t flags);
-/* tcp flags & TCP_KIND != @set */
-void expr_tcp_kind_not_in(struct nftnl_rule *rule, const char *set);
+/* tcp flags & TCP_KIND vmap @map; the protocol was checked before */
+void expr_tcp_kind_map(struct nftnl_rule *rule, const char *map);
 /* th dport vmap @map; the protocol was checked before */
 void expr_port_map(struct nftnl_rule *rule, const char *map);
 /* The key of a connection, as the sets of leases have it: local address . local port . remote

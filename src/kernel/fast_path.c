@@ -41,7 +41,7 @@ enum {
 /* Packets of one direction. */
 struct lane {
 	enum end local; /* which end of them is this host's */
-	const char *leased, *grant;
+	const char *ended, *grant;
 	/* By family: the set of handshakes that this direction opens, and where its packets are led to
 	 * of those and of the others. */
 	const char *half[2], *opening[2], *answering[2];
@@ -49,13 +49,13 @@ struct lane {
 
 static const struct lane lanes[] = {
     [DIRECTION_IN] = {END_DESTINATION,
-		      "in_leased",
+		      "in_ended",
 		      "in_grant",
 		      {HALF_IN_IPV4, HALF_IN_IPV6},
 		      {"in_opening4", "in_opening6"},
 		      {"in_answering4", "in_answering6"}},
     [DIRECTION_OUT] = {END_SOURCE,
-		       "out_leased",
+		       "out_ended",
 		       "out_grant",
 		       {HALF_OUT_IPV4, HALF_OUT_IPV6},
 		       {"out_opening4", "out_opening6"},
@@ -119,17 +119,23 @@ const char *grant_chain(enum direction direction) {
 	return lanes[direction].grant;
 }
 
+const char *ended_chain(enum direction direction) {
+	return lanes[direction].ended;
+}
+
 /* ---- the look-ups, in a dispatch chain ---- */
 
-void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction) {
-	const struct lane *lane = &lanes[direction];
-
+void put_lease_lookups(struct compiler *compiler, const char *chain, enum direction direction,
+		       const char *target) {
 	for (size_t i = 0; i < 2; i++) {
 		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 		expr_family(rule, families[i]);
-		expr_tuple_in(rule, families[i], lane->local, lease_set(families[i]));
-		expr_goto(rule, lane->leased);
+		expr_tuple_in(rule, families[i], lanes[direction].local, lease_set(families[i]));
+		if (target)
+			expr_goto(rule, target);
+		else
+			expr_verdict(rule, NF_ACCEPT);
 		rule_finish(compiler, rule);
 	}
 }
@@ -139,7 +145,6 @@ static void put_half_lookups(struct compiler *compiler, const char *chain, enum 
 	for (size_t i = 0; i < 2; i++) {
 		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
-		expr_protocol(rule, PROTOCOL_TCP);
 		expr_family(rule, families[i]);
 		expr_tuple_in(rule, families[i], local, sets[i]);
 		expr_goto(rule, targets[i]);
@@ -200,28 +205,19 @@ void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction 
 	put_shortening(rule, family, lanes[direction].local, UNSEEN_CLOSING_MS);
 }
 
-static void put_leased(struct compiler *compiler, enum direction direction) {
+/* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is only
+ * shortened, and what goes on after it asks the daemon. */
+static void put_ended(struct compiler *compiler, enum direction direction) {
 	const struct lane *lane = &lanes[direction];
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, lane->leased);
+	struct nftnl_rule *rule;
 
-	expr_protocol(rule, PROTOCOL_TCP);
-	expr_tcp_kind(rule, true, TCP_ACK);
-	finish_accept(compiler, rule);
-
-	rule = rule_start(NFPROTO_INET, lane->leased);
-	expr_protocol_not(rule, PROTOCOL_TCP);
-	finish_accept(compiler, rule);
-
-	put_bogus_flags(compiler, lane->leased);
-	put_unseen_ends(compiler, lane->leased, direction);
-	/* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is
-	 * only shortened, and what goes on after it asks the daemon. */
+	put_unseen_ends(compiler, lane->ended, direction);
 	for (size_t i = 0; i < 2; i++) {
-		rule = rule_start(NFPROTO_INET, lane->leased);
+		rule = rule_start(NFPROTO_INET, lane->ended);
 		put_shortening(rule, families[i], lane->local, closing_lease_ms(compiler));
 		rule_finish(compiler, rule);
 	}
-	rule = rule_start(NFPROTO_INET, lane->leased);
+	rule = rule_start(NFPROTO_INET, lane->ended);
 	copy(compiler, rule);
 	finish_accept(compiler, rule);
 }
@@ -319,7 +315,7 @@ static void put_grant(struct compiler *compiler, const struct lane *lane) {
 void put_fast_path(struct compiler *compiler, enum direction direction) {
 	const struct lane *lane = &lanes[direction];
 
-	put_leased(compiler, direction);
+	put_ended(compiler, direction);
 	for (size_t i = 0; i < 2; i++) {
 		put_opening(compiler, lane, i);
 		put_answering(compiler, direction, i);

@@ -160,17 +160,6 @@ void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *typ
 	elements_finish(&elements);
 }
 
-void put_kind_set(struct batch *batch, uint32_t id) {
-	static const uint8_t kinds[] = {TCP_SYN, TCP_SYN | TCP_ACK, TCP_ACK,
-					TCP_RST, TCP_RST | TCP_ACK, TCP_FIN | TCP_ACK};
-	struct elements elements = {.batch = batch, .set = KIND_SET, .id = id};
-
-	put_set(batch, new_set(KIND_SET, id, SET_TCP_FLAG, 1, 0));
-	for (size_t i = 0; i < sizeof(kinds); i++)
-		put_element(&elements, &kinds[i], 1, 0);
-	elements_finish(&elements);
-}
-
 /* Types of a concatenation stand in six bits each (nftables, include/datatype.h, TYPE_BITS). */
 static uint32_t tuple_type(enum set_type addr) {
 	const uint32_t types[] = {addr, SET_SERVICE, addr, SET_SERVICE, SET_PROTOCOL};
@@ -218,22 +207,47 @@ void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, ui
 	put_set(batch, set);
 }
 
-static void put_settlement(struct nlmsghdr *message, enum settlement settlement) {
-	static const char *const chains[] = {[SETTLE_ASK] = CHAIN_ASK,
-					     [SETTLE_REJECT] = CHAIN_REJECT,
-					     [SETTLE_OPEN] = CHAIN_OPEN,
-					     [SETTLE_STATIC] = CHAIN_OPEN_STATIC};
+/* chain NULL: drop. */
+static void put_verdict(struct nlmsghdr *message, const char *chain) {
 	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
 	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
 
-	if (settlement == SETTLE_DROP) {
+	if (!chain) {
 		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(NF_DROP));
 	} else {
 		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chains[settlement]);
+		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
 	}
 	mnl_attr_nest_end(message, verdict);
 	mnl_attr_nest_end(message, data);
+}
+
+void put_kind_map(struct batch *batch, const char *name, uint32_t id, const struct kind_target *targets,
+		  size_t count) {
+	struct nftnl_set *set = new_set(name, id, SET_TCP_FLAG, 1, NFT_SET_MAP);
+	struct elements elements = {.batch = batch, .set = name, .id = id};
+
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, (uint32_t)count);
+	put_set(batch, set);
+	for (size_t i = 0; i < count; i++) {
+		struct nlattr *element = element_start(&elements);
+
+		put_key(&elements, NFTA_SET_ELEM_KEY, &targets[i].kind, 1);
+		put_verdict(elements.message, targets[i].chain);
+		mnl_attr_nest_end(elements.message, element);
+	}
+	elements_finish(&elements);
+}
+
+static const char *settling_chain(enum settlement settlement) {
+	static const char *const chains[] = {[SETTLE_ASK] = CHAIN_ASK,
+					     [SETTLE_DROP] = NULL,
+					     [SETTLE_REJECT] = CHAIN_REJECT,
+					     [SETTLE_OPEN] = CHAIN_OPEN,
+					     [SETTLE_STATIC] = CHAIN_OPEN_STATIC};
+
+	return chains[settlement];
 }
 
 static void put_comment(struct nlmsghdr *message, const struct port_target *target) {
@@ -259,7 +273,7 @@ static void put_port_target(struct elements *elements, bool map, const struct po
 
 	put_key(elements, NFTA_SET_ELEM_KEY, &lo, sizeof(lo));
 	if (map)
-		put_settlement(elements->message, target->settlement);
+		put_verdict(elements->message, settling_chain(target->settlement));
 	put_comment(elements->message, target);
 	mnl_attr_nest_end(elements->message, element);
 	if (behind != 0)

@@ -58,9 +58,13 @@ void put_addr_elements(struct batch *batch, const char *name, enum family family
 void put_port_set(struct batch *batch, uint32_t id, const struct port_range *ranges, size_t count);
 void put_icmp_set(struct batch *batch, uint32_t id, const struct port_range *types, size_t count);
 
-/* The set of the six flag combinations that a TCP sends; lasting. */
-void put_kind_set(struct batch *batch, uint32_t id);
-#define KIND_SET "tcp_kinds"
+/* Which chain segments go to, by their flags among those of TCP_KIND. */
+struct kind_target {
+	uint8_t kind;
+	const char *chain;
+};
+void put_kind_map(struct batch *batch, const char *name, uint32_t id, const struct kind_target *targets,
+		  size_t count);
 
 /* Bytes of a tuple: every field fills whole 32-bit registers. */
 enum { TUPLE_IPV4 = 20, TUPLE_IPV6 = 44 };

@@ -28,7 +28,7 @@ struct reading {
 	unsigned begins, ends;
 	unsigned named_sets; /* made, not anonymous */
 	char layout[64];     /* the table's comment */
-	char sets[512];      /* those, " tcp_kinds lease4" */
+	char sets[512];      /* those, " lease4 half_in4" */
 	bool has_ct;
 	char comments[200][64]; /* of rules, with their chain: "in_guard test.rules:3" */
 	size_t comment_count;
@@ -443,9 +443,9 @@ static void a_reload_keeps_tables_and_base_chains(void **state) {
 static void the_layout_says_which_sets_stand(void **state) {
 	struct reading reading = compiled("", &native);
 	(void)state;
-	assert_string_equal(reading.layout, "sallyport, layout 3, native");
+	assert_string_equal(reading.layout, "sallyport, layout 4, native");
 	assert_string_equal(reading.sets,
-			    " tcp_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 busy unseen cut4 "
+			    " in_kinds out_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 busy unseen cut4 "
 			    "cut6 ports_in ports_out admitted_ports");
 }
 
