@@ -73,8 +73,10 @@ def test_published_connection_is_listed_and_killed(firewall, published, net, sid
     daemon = firewall(STRICT + "allow in tcp 8080\n")
     with connect(net.cli, side.srv, 8080) as sock:
         assert echo(sock)
-        row, = daemon.connections("in", "tcp", "local-port", "8080")
-        assert (row["local"], row["remote"], row["state"]) == (side.srv, side.cli, "ESTABLISHED")
+        # The handshake's copies may still be on their way when the client has its answer.
+        row, = wait_for(lambda: daemon.connections("in", "tcp", "local-port", "8080", "state", "ESTABLISHED"),
+                        "the connection is known to be established")
+        assert (row["local"], row["remote"]) == (side.srv, side.cli)
         assert row["rule"]["line"] == 3
         daemon.reload(STRICT)
         assert not daemon.connections("tcp", "port", "8080")
