@@ -42,6 +42,9 @@ def traffic(firewall, servers, servers_at, net, side):
     for sock in socks.values():
         sock.settimeout(5)
         assert echo(sock)
+    # The last copies of the handshakes may still be on their way.
+    wait_for(lambda: {row["state"] for row in daemon.connections("tcp")} == {"ESTABLISHED"},
+             "the connections are known to be established")
     yield daemon, socks
     for sock in socks.values():
         sock.close()

@@ -8,6 +8,7 @@ import time
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from daemon import program
+from net import wait_for
 
 RULES = "default in drop\nallow in tcp 22 from 192.0.2.0/24\nallow in tcp 80\nreject in tcp 113\n"
 
@@ -31,9 +32,11 @@ def test_the_contract(net, servers, side, tmp_path):
         assert outcome(net.cli, side.srv, 81) == SILENT
         with connect(net.cli, side.srv, 80) as sock:
             assert echo(sock)
-            output = subprocess.run([*sallyport, "list", "--json"], capture_output=True, text=True).stdout
-            rows = [json.loads(line) for line in output.splitlines()]
-            row, = [row for row in rows if row["state"] == "ESTABLISHED"]
+            def established():
+                output = subprocess.run([*sallyport, "list", "--json"], capture_output=True, text=True).stdout
+                rows = [json.loads(line) for line in output.splitlines()]
+                return [row for row in rows if row["state"] == "ESTABLISHED"]
+            row, = wait_for(established, "the connection is listed as established")
             assert {"proto", "local", "local_port", "remote", "remote_port", "direction", "state",
                     "age", "idle", "rule", "generation"} <= set(row)
             assert (row["proto"], row["local"], row["local_port"], row["remote"], row["remote_port"],

@@ -97,7 +97,7 @@ def test_a_container_goes_on(firewall, servers_at, net, side):
         daemon.restart()
         assert rows(daemon)[key]["learned"] is True
         assert echo(sock, b"z" * 100000)
-        assert rows(daemon)[key]["state"] == "ESTABLISHED"
+        wait_for(lambda: rows(daemon)[key]["state"] == "ESTABLISHED", "list shows it open")
 
 
 def test_what_was_killed_stays_out_and_the_others_go_on(firewall, servers, asked, net, side):
@@ -204,7 +204,8 @@ def test_mid_stream_of_what_nobody_knows(firewall, published, net, side, pickup,
         daemon = firewall(STRICT + f"pickup {'on' if pickup else 'off'}\nallow in tcp 8080{strict}\n")
         if pickup:
             assert echo(sock, b"z" * 200000)
-            assert [row["state"] for row in daemon.connections("tcp")] == ["ESTABLISHED"]
+            wait_for(lambda: [row["state"] for row in daemon.connections("tcp")] == ["ESTABLISHED"],
+                     "list shows it open")
             assert daemon.reason("pass.pickup") == 1
             assert bool(leases(net.srv)) == (not strict)
         else:

@@ -71,11 +71,12 @@ def test_c_server_knows_each_client(firewall, net, side, tuple_server):
         here = {f"{side.endpoint(*sock.getsockname()[:2])} -> {side.endpoint(side.srv, 7000)}"
                 for sock in socks}
         assert printed == here and len(here) == 200
+        wait_for(lambda: {row["state"] for row in rows_of(daemon, 7000)} == {"ESTABLISHED"},
+                 "every handshake's end is known")
         rows = rows_of(daemon, 7000)
         listed = {f"{side.endpoint(row['remote'], row['remote_port'])} -> "
                   f"{side.endpoint(row['local'], row['local_port'])}" for row in rows}
         assert listed == here and len(rows) == 200
-        assert {row["state"] for row in rows} == {"ESTABLISHED"}
         for sock in socks:
             assert receive(sock, 10)
 
