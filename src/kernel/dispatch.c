@@ -7,7 +7,7 @@
  *   pure SYN     one look-up in the port map; it never rides on a lease
  *   SYN and ACK  answers: look-ups of handshakes
  *   FIN, RST     as data, but a lease ends
- *   other flags  no TCP sends them
+ *   other flags  no TCP sends them; none: cut short or in fragments, ask
  *
  * All others: leases, essentials, what is not for this host; then ask.
  */
@@ -155,7 +155,8 @@ static void put_forwarded_in(struct compiler *compiler, const struct way *way, c
 		put_forwarded(compiler, chain);
 }
 
-/* What is left is scans and noise. */
+/* What is left is scans and noise. The daemon says what is wrong with a segment whose flags cannot be
+ * read: it is cut short, or in fragments. */
 static void put_tcp(struct compiler *compiler, const struct way *way) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, way->dispatch);
 
@@ -166,9 +167,11 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 	rule_finish(compiler, rule);
 	put_forwarded_in(compiler, way, way->dispatch);
 	rule = rule_start(NFPROTO_INET, way->dispatch);
+	expr_tcp_kind(rule, false, TCP_ACK);
 	expr_counter(rule, "bogus_flags");
 	expr_verdict(rule, NF_DROP);
 	rule_finish(compiler, rule);
+	start_goto(compiler, way->dispatch, CHAIN_ASK);
 }
 
 static void put_ack(struct compiler *compiler, const struct way *way) {

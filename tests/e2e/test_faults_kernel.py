@@ -48,6 +48,7 @@ def standing(net):
             continue
         if kind == "set" and body["name"] in CACHES:
             body.pop("elem", None)
+        body.get("elem", []).sort(key=json.dumps)  # hash tables have no order
         ours.setdefault(f"{kind} {body['family']}", []).append(stripped(body if kind != "counter" else body["name"]))
     return {kind: sorted(map(json.dumps, items)) if kind[:4] != "rule" else items for kind, items in ours.items()}
 
