@@ -27,6 +27,7 @@
 #include "sallyport/daemon/sandbox.h"
 #include "sallyport/kernel/copies.h"
 #include "sallyport/kernel/sockets.h"
+#include "sallyport/kernel/translation.h"
 
 struct policy_version *daemon_policy(const struct daemon *daemon) {
 	return daemon->workplace.policy.current;
@@ -91,6 +92,9 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
 		return false;
 	daemon->sockets = socket_finder_open(err);
 	if (!daemon->sockets)
+		return false;
+	daemon->translations = translations_open(err);
+	if (!daemon->translations)
 		return false;
 	daemon->install =
 	    install_open(options->queue_first, options->queue_last, copies_group(options->queue_first), err);
@@ -222,6 +226,7 @@ static void tear_down(struct daemon *daemon) {
 	packet_log_close(place->packet_log);
 	install_close(daemon->install);
 	socket_finder_close(daemon->sockets);
+	translations_close(daemon->translations);
 	links_free(daemon->links);
 	links_watch_close(place->links_watch);
 	services_free(daemon->services);

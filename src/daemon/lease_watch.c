@@ -15,6 +15,7 @@
 #include "sallyport/daemon/enter.h"
 #include "sallyport/daemon/loop.h"
 #include "sallyport/kernel/sockets.h"
+#include "sallyport/kernel/translation.h"
 
 enum {
 	EVERY_US = 10 * 1000 * 1000,
@@ -79,10 +80,13 @@ static bool take_time(struct comparison *comparison, bool here) {
 	return later;
 }
 
-/* With nobody behind this host either: a segment that belongs to nothing brought it, and was not answered. It
- * runs out by itself, while an entry would stay for days. */
-static bool is_nobodys(const struct comparison *comparison, bool here) {
-	return !here && !install_forwards(comparison->daemon->install);
+/* With nobody behind this host either: a segment that belongs to nothing brought it, as the last of a
+ * connection does that comes late. It runs out by itself, while an entry would stay for hours. */
+static bool is_nobodys(const struct comparison *comparison, const struct key *key, bool here) {
+	struct daemon *daemon = comparison->daemon;
+
+	return !here && (!install_forwards(daemon->install) ||
+			 translation_find(daemon->translations, key) == TRANSLATED_NONE);
 }
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {
@@ -96,7 +100,7 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	    .renewed = comparison->adoption.now,
 	};
 
-	if (tcp && (take_time(comparison, here) || is_nobodys(comparison, here)))
+	if (tcp && (take_time(comparison, here) || is_nobodys(comparison, &lease->key, here)))
 		return;
 	if (!find_direction(comparison, &wanted)) {
 		key_list_add(&comparison->forbidden, &lease->key);

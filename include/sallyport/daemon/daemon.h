@@ -19,6 +19,7 @@ struct control;
 struct copier;
 struct loop;
 struct socket_finder;
+struct translations;
 
 struct last_reload {
 	bool happened, ok;
@@ -66,8 +67,9 @@ struct daemon {
 	struct install *install;
 	struct lease_watch lease_watch;
 	struct busy_watch busy_watch;
-	struct socket_finder *sockets; /* of the main thread */
-	struct links *links;           /* of the main thread */
+	struct socket_finder *sockets;     /* of the main thread */
+	struct translations *translations; /* likewise */
+	struct links *links;               /* of the main thread */
 	struct services *services;
 	struct loop *loop;
 	struct control *control;
