@@ -87,7 +87,8 @@ class Traffic:
 
     def __enter__(self):
         self.net.cli.sysctl("net/ipv4/ip_local_port_range", "1024 65535")
-        self.net.srv.sysctl("net/ipv4/tcp_max_tw_buckets", 2000)
+        for namespace in (self.net.cli, self.net.srv):  # or the churn's client runs out of ports
+            namespace.sysctl("net/ipv4/tcp_max_tw_buckets", 2000)
         self.net.srv.sysctl("net/core/somaxconn", 4096)
         self.net.srv.sysctl("net/ipv4/tcp_max_syn_backlog", 4096)
         self.witness = Witness(self.net.srv, closed=f"meta l4proto {{ tcp, udp }} th dport {CLOSED}")
