@@ -11,7 +11,7 @@ from clients import Servers, connect, echo, ping, udp_socket, wait_listening
 from crowd import Flow
 from daemon import ROOT
 from load import Load, Transfer, knocking, short_connections
-from net import BOTH, IPV4, IPV6
+from net import BOTH, IPV4, IPV6, wait_for
 from witness import Witness
 
 WEB, ECHO, FLOW, DNS, SSH, BULK, VICTIM, CLOSED = 8000, 9000, 9001, 5300, 22, 5201, 7070, 6666
@@ -171,7 +171,14 @@ class Traffic:
 
     def bulk(self):
         """One TCP stream, 100 Mbit/s, checked by its exit status."""
-        self.net.cli2.run("iperf3", "-c", IPV4.srv_lan, "-p", BULK, "-b", "100M", "-t", 10, timeout=60)
+        def carried():
+            done = self.net.cli2.run("iperf3", "-c", IPV4.srv_lan, "-p", BULK, "-b", "100M", "-t", 10, check=False)
+            said = done.stdout + done.stderr
+            if "Connection refused" in said:  # after each client the server closes its port and opens it again
+                return False
+            assert done.returncode == 0, said
+            return True
+        wait_for(carried, "iperf3's server listens", PATIENCE)
 
     def ssh(self):
         done = self.net.cli.run(
