@@ -181,12 +181,41 @@ static void recall_fins(enum tcp_state state, struct tcp_track *track) {
 		track->sides[SIDE_OTHER].flags |= SIDE_FIN;
 }
 
+/* What the SYN said of windows is not known. */
+static void start_over(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *syn_ack) {
+	tcp_pickup(track, syn_ack, SIDE_OTHER);
+	track->sides[SIDE_OTHER].early = (uint16_t)syn_ack->length;
+	track->sides[SIDE_OTHER].flags &= (uint8_t)~SIDE_SYN_ACKED;
+	*state = TCP_SYN_RECV;
+}
+
+static bool knows_nothing(const struct tcp_track *track) {
+	return !((track->sides[SIDE_OPENER].flags | track->sides[SIDE_OTHER].flags) & SIDE_SEEN);
+}
+
+/* Of what is over nobody sends one: the SYN that it answers has passed unseen. Of what is open it may be a
+ * repeat, and where nothing is known of that its receiver judges it. */
+static bool relearn_answer(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *syn_ack,
+			   enum side side) {
+	bool over = *state == TCP_LAST_ACK || *state == TCP_TIME_WAIT;
+	bool unknown = knows_nothing(track);
+	if (side == SIDE_OTHER && (over || (unknown && *state == TCP_SYN_RECV))) {
+		start_over(state, track, syn_ack);
+		return true;
+	}
+	if (unknown)
+		tcp_pickup(track, syn_ack, side);
+	return false;
+}
+
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
 		 enum side side) {
 	enum { KEPT = SIDE_FIN | SIDE_FIN_ACKED | SIDE_MUTE };
 	enum segment_kind kind = kind_of(segment);
 	if (kind == SEGMENT_RST)
 		expect_reset(track, segment, side);
+	if (kind == SEGMENT_SYN_ACK)
+		return relearn_answer(state, track, segment, side);
 	if (kind != SEGMENT_ACK && kind != SEGMENT_FIN)
 		return false;
 	uint8_t kept[2] = {track->sides[0].flags & KEPT, track->sides[1].flags & KEPT};
@@ -213,17 +242,10 @@ static enum reason step_reset(enum tcp_state *state, struct tcp_track *track,
 }
 
 /* The other side answers a SYN that came into the open connection with a SYN/ACK: so both
- * have forgotten that connection. What the SYN said of windows was not kept. */
+ * have forgotten that connection. */
 static bool starts_over(const struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
 	return kind_of(segment) == SEGMENT_SYN_ACK && side == SIDE_OTHER && segment->length <= UINT16_MAX &&
 	       track->sides[SIDE_OPENER].flags & SIDE_NEW_SYN;
-}
-
-static void start_over(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *syn_ack) {
-	tcp_pickup(track, syn_ack, SIDE_OTHER);
-	track->sides[SIDE_OTHER].early = (uint16_t)syn_ack->length;
-	track->sides[SIDE_OTHER].flags &= (uint8_t)~SIDE_SYN_ACKED;
-	*state = TCP_SYN_RECV;
 }
 
 /* In SYN_RECV a repeated SYN is the plain case, and a SYN/ACK that answers it fits. */

@@ -97,6 +97,10 @@ bool state_is_open(uint8_t state) {
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT || state == TCP_CLOSE_WAIT;
 }
 
+bool state_is_over(uint8_t state) {
+	return state == TCP_LAST_ACK || state == TCP_TIME_WAIT || state == TCP_CLOSED;
+}
+
 bool state_is_doubtful(uint8_t state) {
 	return meanings[state].doubtful;
 }

@@ -21,10 +21,25 @@ static bool insert(struct filter *filter, struct stripe *stripe, const struct co
 	return true;
 }
 
+/* What stands in the table is how far it was when packets were last seen. */
+static bool gives_way(const struct filter *filter, const struct connection *standing,
+		      const struct connection *wanted) {
+	bool unseen = standing->flags & CONNECTION_LEASED || standing->epoch != atomic_load(&filter->epoch);
+
+	return unseen && state_is_open(wanted->state) &&
+	       (state_is_over(standing->state) || standing->state == TCP_SYN_RECV);
+}
+
 bool enter_connection(struct filter *filter, const struct connection *wanted) {
 	struct stripe *stripe = table_lock(filter->table, &wanted->key);
-	bool entered = !connection_find(stripe, &wanted->key) && insert(filter, stripe, wanted);
+	struct connection *standing = connection_find(stripe, &wanted->key);
+	bool entered;
 
+	if (standing && gives_way(filter, standing, wanted)) {
+		connection_remove(stripe, standing);
+		standing = NULL;
+	}
+	entered = !standing && insert(filter, stripe, wanted);
 	table_unlock(stripe);
 	return entered;
 }

@@ -48,9 +48,12 @@ static enum socket_found find_socket(struct daemon *daemon, const struct key *ke
 	return socket_find(daemon->sockets, key, DIRECTION_IN, &state);
 }
 
-static bool is_known(struct table *table, const struct key *key) {
-	struct stripe *stripe = table_lock(table, key);
-	bool known = connection_find(stripe, key) != NULL;
+/* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. */
+static bool is_known(struct table *table, const struct lease *lease) {
+	struct stripe *stripe = table_lock(table, &lease->key);
+	const struct connection *connection = connection_find(stripe, &lease->key);
+	bool known =
+	    connection && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(connection->state));
 
 	table_unlock(stripe);
 	return known;
@@ -71,10 +74,10 @@ static bool find_direction(const struct comparison *comparison, struct connectio
 	       (!serves && is_allowed(comparison, connection, DIRECTION_OUT));
 }
 
-/* A lease without a socket: of somebody behind this host, or of a connection that has ended since the
+/* A lease without an open socket: of somebody behind this host, or of a connection that has ended since the
  * lease was read. A moment later the latter is running out. */
-static bool take_time(struct comparison *comparison, bool here) {
-	bool later = !here && !comparison->second;
+static bool take_time(struct comparison *comparison, enum socket_found found) {
+	bool later = found != SOCKET_OPEN && !comparison->second;
 
 	comparison->undecided = comparison->undecided || later;
 	return later;
@@ -91,7 +94,8 @@ static bool is_nobodys(const struct comparison *comparison, const struct key *ke
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {
 	bool tcp = lease->key.protocol == PROTOCOL_TCP;
-	bool here = tcp && find_socket(comparison->daemon, &lease->key) != SOCKET_NONE;
+	enum socket_found found = tcp ? find_socket(comparison->daemon, &lease->key) : SOCKET_NONE;
+	bool here = found != SOCKET_NONE;
 	struct connection wanted = {
 	    .key = lease->key,
 	    .state = state_of(&lease->key),
@@ -100,7 +104,7 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	    .renewed = comparison->adoption.now,
 	};
 
-	if (tcp && (take_time(comparison, here) || is_nobodys(comparison, &lease->key, here)))
+	if (tcp && (take_time(comparison, found) || is_nobodys(comparison, &lease->key, here)))
 		return;
 	if (!find_direction(comparison, &wanted)) {
 		key_list_add(&comparison->forbidden, &lease->key);
@@ -124,7 +128,7 @@ static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
 	comparison->figures.leases++;
-	if (is_known(comparison->daemon->workplace.filter.table, &lease->key)) {
+	if (is_known(comparison->daemon->workplace.filter.table, lease)) {
 		comparison->known++;
 		return;
 	}

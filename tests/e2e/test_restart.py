@@ -3,6 +3,7 @@
 
 import os
 import socket
+import struct
 
 import pytest
 
@@ -138,6 +139,26 @@ def test_the_list_is_as_it_was(firewall, servers, servers_at, asked, net, side):
                 assert after[key][word] == row[word]
             assert row["age"] <= after[key]["age"] <= row["age"] + 20
         assert echo(coming, b"z" * 100000) and echo(going, b"z" * 100000) and reply(b"again")
+
+
+def test_a_connection_opened_in_between_on_the_ports_of_one_that_was_over(firewall, servers, net, side):
+    """What was saved as over does not stand in the way of what is open now."""
+    servers.tcp(22)
+    daemon = firewall(STRICT + "allow in tcp 22\n")
+    with connect(net.cli, side.srv, 22) as first:
+        assert echo(first)
+        port = first.getsockname()[1]
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT of its own
+        first.shutdown(socket.SHUT_RDWR)
+        wait_for(lambda: [row["state"] for row in daemon.connections()] == ["TIME_WAIT"], "its end", 5)
+    daemon.stop_for_restart()
+    net.cli.run("ss", "-K", "sport", "=", f":{port}")
+    net.srv.run("ss", "-K", "dport", "=", f":{port}")
+    with connect(net.cli, side.srv, 22, source_port=port) as second:
+        assert echo(second)
+        daemon.start()
+        wait_for(lambda: [row["state"] for row in daemon.connections()] == ["ESTABLISHED"], "what is open", 3)
+        assert echo(second)
 
 
 def test_what_the_new_rules_forbid_does_not_come_back(firewall, servers, asked, net, side):

@@ -53,8 +53,9 @@ void tcp_open(struct tcp_track *track, const struct tcp_segment *syn);
 void tcp_pickup(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
 
 /* Packets passed unseen: learns the windows again from this segment, so that tcp_step will
- * pass it, and keeps what is known of FINs. False: a SYN or RST, which teaches nothing; the
- * next segment must. */
+ * pass it, and keeps what is known of FINs. The other side's SYN/ACK where both have closed
+ * begins another connection, whose SYN went by. False: any other SYN, or an RST, which teaches
+ * nothing; the next segment must. */
 bool tcp_relearn(enum tcp_state *state, struct tcp_track *track, const struct tcp_segment *segment,
 		 enum side side);
 

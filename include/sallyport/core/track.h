@@ -62,6 +62,8 @@ enum worth state_worth(uint8_t state);
 bool state_renews(uint8_t state);
 /* Whether data may flow: TCP, handshake complete and not closed by both sides. */
 bool state_is_open(uint8_t state);
+/* Whether nothing more is due: TCP, closed by both sides or by an RST. */
+bool state_is_over(uint8_t state);
 /* Whether a connection that ran out in this state may stand all the same: its packets may
  * have passed unseen, or none may have been due. The host's socket knows. */
 bool state_is_doubtful(uint8_t state);

@@ -215,6 +215,42 @@ static void an_adopted_connection_learns_from_whatever_comes(void **unused) {
 	assert_passes(&flow, A, ACK, 400000, 300000, 100);
 }
 
+/* The SYN that it answers went by: the 4-tuple was free again, as its port was to the client. */
+static void an_answer_to_an_unseen_syn_starts_over_what_was_over(void **unused) {
+	(void)unused;
+	const enum tcp_state over[] = {TCP_SYN_RECV, TCP_LAST_ACK, TCP_TIME_WAIT};
+	for (size_t i = 0; i < sizeof over / sizeof over[0]; i++) {
+		struct flow flow = {.state = over[i], .isn = {1000, 2000}, .window = 500};
+		struct tcp_segment answer = segment(&flow, B, SYNACK, 0, 1, 0);
+		assert_true(tcp_relearn(&flow.state, &flow.track, &answer, B));
+		assert_passes(&flow, B, SYNACK, 0, 1, 0);
+		assert_passes(&flow, B, SYNACK, 0, 1, 0); /* repeated */
+		assert_state(&flow, TCP_SYN_RECV);
+		assert_window(&flow, A, ACK, 1, 2, 0);
+		assert_passes(&flow, A, ACK, 1, 1, 0);
+		assert_state(&flow, TCP_ESTABLISHED);
+		assert_passes(&flow, A, FIN, 1, 1, 100);
+		assert_state(&flow, TCP_FIN_WAIT); /* the other FIN was another connection's */
+	}
+}
+
+/* Of an open one it may be a repeat, whose ACK was lost; the receiver judges it. */
+static void an_answer_in_an_adopted_connection_passes_and_teaches_nothing(void **unused) {
+	(void)unused;
+	const enum tcp_state open[] = {TCP_ESTABLISHED, TCP_FIN_WAIT, TCP_CLOSE_WAIT};
+	for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+		struct flow flow = {.state = open[i], .isn = {1000, 2000}, .window = 500};
+		struct tcp_segment answer = segment(&flow, B, SYNACK, 0, 1, 0);
+		assert_false(tcp_relearn(&flow.state, &flow.track, &answer, B));
+		assert_passes(&flow, B, SYNACK, 0, 1, 0);
+		assert_state(&flow, open[i]);
+		struct tcp_segment next = segment(&flow, B, ACK, 700000, 800000, 0);
+		assert_true(tcp_relearn(&flow.state, &flow.track, &next, B));
+		assert_passes(&flow, B, ACK, 700000, 800000, 0);
+		assert_state(&flow, open[i]);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_reset_answers_a_syn_only_by_acknowledging_it),
@@ -228,6 +264,8 @@ int main(void) {
 	    cmocka_unit_test(mid_stream_connections_are_not_cut),
 	    cmocka_unit_test(what_passed_unseen_is_learned_again),
 	    cmocka_unit_test(an_adopted_connection_learns_from_whatever_comes),
+	    cmocka_unit_test(an_answer_to_an_unseen_syn_starts_over_what_was_over),
+	    cmocka_unit_test(an_answer_in_an_adopted_connection_passes_and_teaches_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
