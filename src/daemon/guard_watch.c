@@ -82,16 +82,15 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	daemon_report_unseen(daemon);
 }
 
-void guard_watch_tick(struct guard_watch *watch, struct daemon *daemon) {
-	if (watch->missing)
-		put_back(watch, daemon);
-	if (!watch->missing)
-		read_counters(watch, daemon);
-}
-
 void guard_watch_event(struct guard_watch *watch, struct daemon *daemon) {
 	if (install_was_removed(daemon->install))
 		watch->missing = true;
 	if (watch->missing)
 		put_back(watch, daemon);
+}
+
+void guard_watch_tick(struct guard_watch *watch, struct daemon *daemon) {
+	guard_watch_event(watch, daemon);
+	if (!watch->missing)
+		read_counters(watch, daemon);
 }

@@ -22,12 +22,11 @@
 #include "probe.h"
 #include "sets.h"
 #include "standing.h"
-
-enum { WATCH_BUFFER = 4 << 20 };
+#include "watch.h"
 
 struct install {
 	struct mnl_socket *socket; /* transactions and dumps */
-	struct mnl_socket *watch;  /* events */
+	struct watch *watch;
 	struct compile_options options;
 	struct marks marks; /* of the ruleset that stands */
 	bool can_destroy;   /* see probe.h */
@@ -44,41 +43,12 @@ static bool send_and_free(struct install *install, struct batch *batch, int *cod
 	bool done;
 
 	batch_end(batch);
-	done = batch_send(batch, install->socket, code, err);
+	done = watch_send(install->watch, batch, code, err);
 	batch_free(batch);
 	return done;
 }
 
 /* ---- open, close ---- */
-
-/* Our own changes would fill the watch's buffer at every large reload. */
-static bool watch_others_alone(const struct install *install) {
-	struct sock_filter steps[] = {
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(mnl_socket_get_portid(install->socket)), 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, 0),
-	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	};
-	struct sock_fprog filter = {.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
-
-	return setsockopt(install_watch_fd(install), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ==
-	       0;
-}
-
-static bool watch_open(struct install *install, struct error *err) {
-	int group = NFNLGRP_NFTABLES, size = WATCH_BUFFER;
-
-	install->watch = nft_socket_open(err);
-	if (!install->watch)
-		return false;
-	if (setsockopt(install_watch_fd(install), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(install_watch_fd(install), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (!watch_others_alone(install))
-		return error_set(err, "cannot watch nftables: %s", strerror(errno));
-	if (mnl_socket_setsockopt(install->watch, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
-		return error_set(err, "cannot watch nftables: %s", strerror(errno));
-	return true;
-}
 
 static void take_over(struct install *install) {
 	install->can_destroy = probe_destroy(install->socket);
@@ -98,8 +68,9 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t
 	install->options.copies_group = copies_group;
 	install->options.forwards = true;
 	install->socket = nft_socket_open(err);
-	if (install->socket && probe_dispatch(install->socket, &install->options, err) &&
-	    watch_open(install, err)) {
+	if (install->socket && probe_dispatch(install->socket, &install->options, err))
+		install->watch = watch_open(install->socket, err);
+	if (install->watch) {
 		take_over(install);
 		return install;
 	}
@@ -112,8 +83,7 @@ void install_close(struct install *install) {
 		return;
 	if (install->socket)
 		mnl_socket_close(install->socket);
-	if (install->watch)
-		mnl_socket_close(install->watch);
+	watch_close(install->watch);
 	inventory_free(&install->inventory);
 	free(install);
 }
@@ -259,77 +229,13 @@ int install_counters(struct install *install, struct kernel_counter *counters, s
 /* ---- watching ---- */
 
 int install_watch_fd(const struct install *install) {
-	return mnl_socket_get_fd(install->watch);
-}
-
-static const char *name_in(const struct nlmsghdr *message, uint16_t type) {
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == type &&
-		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-			return mnl_attr_get_str(attribute);
-	}
-	return "";
-}
-
-/* What becomes of leases is no matter: without one the daemon is asked. */
-static bool is_about_leases(const struct nlmsghdr *message) {
-	static const char *const sets[] = {LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_IN_IPV4, HALF_IN_IPV6,
-					   HALF_OUT_IPV4,  HALF_OUT_IPV6,  BUSY_SET,     UNSEEN_SET,
-					   CUT_SET_IPV4,   CUT_SET_IPV6};
-	const char *set = name_in(message, NFTA_SET_ELEM_LIST_SET);
-
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-		if (strcmp(set, sets[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* True for an event that is about a table of ours and was not caused by us. */
-static bool is_foreign_change(const struct install *install, const struct nlmsghdr *message) {
-	if (message->nlmsg_pid == mnl_socket_get_portid(install->socket))
-		return false;
-	switch (message->nlmsg_type & 0xff) {
-	case NFT_MSG_NEWTABLE: /* as a dormant one it lets everything through */
-	case NFT_MSG_DELTABLE:
-	case NFT_MSG_NEWCHAIN:
-	case NFT_MSG_DELCHAIN:
-	case NFT_MSG_NEWRULE:
-	case NFT_MSG_DELRULE:
-	case NFT_MSG_NEWSETELEM:
-	case NFT_MSG_DELSETELEM:
-		break;
-	default:
-		return false;
-	}
-	/* The table's name is attribute 1 of all of them. */
-	return strcmp(name_in(message, NFTA_TABLE_NAME), TABLE_NAME) == 0 && !is_about_leases(message);
+	return watch_fd(install->watch);
 }
 
 bool install_was_removed(struct install *install) {
-	char buffer[65536];
-	bool foreign = false;
-	bool lost = false;
-
-	for (;;) {
-		ssize_t length = receive_from_kernel(install->watch, buffer, sizeof(buffer), MSG_DONTWAIT);
-		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
-		int left = (int)length;
-
-		if (length < 0 && errno == ENOBUFS)
-			lost = true;
-		else if (length < 0 && errno != EINTR)
-			break;
-		for (; length > 0 && message_fits(message, left); message = mnl_nlmsg_next(message, &left))
-			foreign = foreign || is_foreign_change(install, message);
-	}
-	/* What was lost may have been about our table. */
-	if (!foreign && !lost)
+	if (!watch_saw_change(install->watch))
 		return false;
 	/* What is left of the table is unknown now: the next install starts from nothing. */
-	if (install->standing)
-		install->standing = false;
+	install->standing = false;
 	return true;
 }

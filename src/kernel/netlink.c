@@ -6,6 +6,7 @@
  */
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter/nf_tables.h>
@@ -38,10 +39,22 @@ static bool batch_reserve(struct batch *batch) {
 }
 
 void batch_begin(struct batch *batch) {
+	struct nlmsghdr *message;
+
 	*batch = (struct batch){0};
 	if (!batch_reserve(batch))
 		abort(); /* half a megabyte at start-up */
-	batch_commit(batch, nftnl_batch_begin((char *)batch->bytes, ++batch->sequence));
+	message = nftnl_batch_begin((char *)batch->bytes, ++batch->sequence);
+	mnl_attr_put_u32(message, NFNL_BATCH_GENID, 0);
+	batch_commit(batch, message);
+}
+
+void batch_expect(struct batch *batch, uint32_t generation) {
+	struct nlattr *attribute =
+	    mnl_nlmsg_get_payload_offset((struct nlmsghdr *)batch->bytes, sizeof(struct nfgenmsg));
+	uint32_t wire = htonl(generation);
+
+	memcpy(mnl_attr_get_payload(attribute), &wire, sizeof(wire));
 }
 
 void batch_end(struct batch *batch) {

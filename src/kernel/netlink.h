@@ -24,6 +24,9 @@ struct batch {
 enum { BATCH_MESSAGE_MAX = 128 * 1024 };
 
 void batch_begin(struct batch *batch);
+/* The kernel is to refuse it (ERESTART) where the ruleset's generation is another one; 0: any will do, as at
+ * first. */
+void batch_expect(struct batch *batch, uint32_t generation);
 /* Starts a message; the caller appends attributes, then calls batch_commit. Never
  * NULL: out of memory gives a scratch message and sets `failed`. */
 struct nlmsghdr *batch_message(struct batch *batch, uint16_t type, uint16_t family, uint16_t flags);

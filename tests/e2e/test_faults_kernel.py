@@ -19,10 +19,21 @@ from clients import OPEN, SILENT, connect, echo, outcome, udp_outcome
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY
 from faults import attribute, netfilter_socket, refused_to_start, stopped, wait_log
 from leases import HALVES, LEASES, key_of, lease_left
+from load import Load
 from net import BOTH, wait_for
 
 OFFICE = RULES + "set office = 192.0.2.0/24, 2001:db8::/32\nallow in tcp 2222 from @office\n"
 SO_MARK = 36
+
+
+# nftables' own messages
+
+NEW_ELEMENTS, DELETE_RULES, BATCH_BEGIN, BATCH_END = 10 << 8 | 12, 10 << 8 | 8, 16, 17
+NESTED = 0x8000
+
+
+def nft_message(kind, flags, body=b"", resource=0):
+    return struct.pack("=IHHIIBBH", 20 + len(body), kind, flags, 0, 0, 1, 0, socket.htons(resource)) + body
 
 
 # our table, changed by others
@@ -128,6 +139,30 @@ def test_somebody_who_flushes_all_the_time(firewall, traffic, net):
     wait_for(lambda: standing(net) == before, "the table is as it was", 4)
     assert daemon.log().count("another program changed") <= 6
     flows.check()
+
+
+def kernel_ticks(daemon):
+    """Hundredths of a second that the daemon has spent in the kernel."""
+    return int(open(f"/proc/{daemon.process.pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[12])
+
+
+def test_somebody_who_changes_nftables_right_behind_a_reload(firewall, net):
+    """Nobody listens while rules are put in: the ruleset's generation tells. The flush waits for the end of our
+    transaction, and comes before anybody listens again more often than not."""
+    many = "".join(f"allow in tcp 80 from 11.{number >> 8}.{number & 255}.0/24\n" for number in range(10000))
+    daemon = firewall(RULES + many)
+    flush = attribute(1, b"sallyport\0") + attribute(2, b"in_guard\0")
+    for number in range(4):
+        daemon.write("sallyport.rules", RULES + many + f"allow in tcp {30000 + number}\n")
+        before = kernel_ticks(daemon)
+        with netfilter_socket(net.srv) as other, Load(lambda: daemon.sallyport("reload"), 60) as reload:
+            wait_for(lambda: kernel_ticks(daemon) > before + 3, "the transaction is under way", 5, 0.001)
+            other.sendto(nft_message(BATCH_BEGIN, 1, resource=10) + nft_message(DELETE_RULES, 1, flush) +
+                         nft_message(BATCH_END, 1, resource=10), (0, 0))
+            wait_for(lambda: reload.rounds, "the reload's end", 10)
+        assert not reload.errors
+        wait_for(lambda: "goto" in net.srv.run("nft", "list", "chain", "inet", "sallyport", "in_guard").stdout,
+                 "the guard's rules are back", 4)
 
 
 def flood_with_events(net):
@@ -284,14 +319,6 @@ def test_a_connection_outlives_its_interface(firewall, servers, net, side):
 
 
 # sets that are full
-
-NEW_ELEMENTS, BATCH_BEGIN, BATCH_END = 10 << 8 | 12, 16, 17
-NESTED = 0x8000
-
-
-def nft_message(kind, flags, body=b"", resource=0):
-    return struct.pack("=IHHIIBBH", 20 + len(body), kind, flags, 0, 0, 1, 0, socket.htons(resource)) + body
-
 
 def strangers(side, first, end, per_message):
     """Batches that put connections which nobody has into half_in4 or half_in6, for an hour: nft takes long."""

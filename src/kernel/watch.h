@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Whether somebody else changes our tables: nftables' events, without those that we cause.
+ *
+ * While anybody listens the kernel writes an event for every rule and element of a transaction, which takes
+ * two fifths of a large one's time. So nobody of us listens while we change something, and the ruleset's
+ * generation, which each transaction of anybody raises by one, tells whether we were alone.
+ */
+#ifndef SALLYPORT_KERNEL_WATCH_H
+#define SALLYPORT_KERNEL_WATCH_H
+
+#include "netlink.h"
+
+struct watch;
+
+/* `ours`: the socket that our own transactions go through. NULL: *err. */
+struct watch *watch_open(struct mnl_socket *ours, struct error *err);
+void watch_close(struct watch *watch);
+int watch_fd(const struct watch *watch); /* readable when somebody changed nftables */
+
+/* As batch_send, without listening meanwhile. */
+bool watch_send(struct watch *watch, struct batch *batch, int *code, struct error *err);
+
+/* Drains the events; true: somebody else has changed a table of ours, or may have. */
+bool watch_saw_change(struct watch *watch);
+
+#endif
