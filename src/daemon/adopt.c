@@ -14,6 +14,7 @@
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/enter.h"
 #include "sallyport/kernel/sockets.h"
+#include "sallyport/kernel/translation.h"
 
 /* ---- which interface ---- */
 
@@ -89,6 +90,7 @@ static void adopt(const struct open_socket *socket, void *context) {
 	    .key = socket->key,
 	    .direction = socket->direction,
 	    .state = socket->state,
+	    .flags = CONNECTION_LEASED,
 	    .opened = adoption->now,
 	    .renewed = adoption->now,
 	};
@@ -119,6 +121,44 @@ size_t daemon_adopt_sockets(struct daemon *daemon) {
 	if (!sockets_open(adopt, &adoption, &err))
 		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read what connections are open: %s",
 			  err.text);
+	adoption_end(&adoption);
+	return adoption.count;
+}
+
+/* The host's own have sockets. What the rules let in they must still allow; what leaves was learned. */
+static void adopt_translated(const struct translated_connection *translated, void *context) {
+	struct adoption *adoption = context;
+	bool learned = translated->direction == DIRECTION_OUT;
+	struct connection wanted = {
+	    .key = translated->key,
+	    .direction = translated->direction,
+	    .state = translated->state,
+	    .flags = CONNECTION_LEASED | CONNECTION_FORWARDED | (learned ? CONNECTION_LEARNED : 0),
+	    .rule = NO_RULE,
+	    .opened = adoption->now,
+	    .renewed = adoption->now,
+	};
+
+	if (is_own_address(adoption, &translated->inner) ||
+	    !is_own_address(adoption, &translated->key.local) ||
+	    is_own_address(adoption, &translated->key.remote))
+		return;
+	if (adoption_allows(adoption, &wanted))
+		adoption->count += enter_connection(adoption->filter, &wanted);
+}
+
+size_t daemon_adopt_translated(struct daemon *daemon) {
+	struct adoption adoption;
+	struct error err;
+
+	if (!install_forwards(daemon->install))
+		return 0;
+	adoption_begin(&adoption, daemon);
+	if (!translations_see(daemon->translations, adopt_translated, &adoption, &err))
+		log_write(
+		    &daemon->log, LOG_STARTING, NULL,
+		    "what others have open through this host is not known: conntrack cannot be read: %s",
+		    err.text);
 	adoption_end(&adoption);
 	return adoption.count;
 }

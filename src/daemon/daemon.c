@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "sallyport/daemon/adopt.h"
 #include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/control.h"
@@ -104,10 +105,11 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
 	return true;
 }
 
-/* What is known of connections that are open: what was saved at the last stop, the host's sockets, the leases
- * that an earlier daemon has left in the kernel. */
+/* What is known of connections that are open: what was saved at the last stop, conntrack's translated ones, the
+ * host's sockets, the leases that an earlier daemon has left in the kernel. */
 static void take_up_connections(struct daemon *daemon) {
 	daemon_restore_connections(daemon);
+	daemon_adopt_translated(daemon);
 	daemon_report_unseen(daemon);
 }
 

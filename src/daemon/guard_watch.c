@@ -68,6 +68,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	watch->restored = now;
 	/* Connections that only the table knew of, or that were opened without it. */
 	daemon_adopt_sockets(daemon);
+	daemon_adopt_translated(daemon);
 	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
 			  "another program changed our nftables table, and it cannot be put back: %s",

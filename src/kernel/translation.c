@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A connection is found by either of its two tuples. The one that this host sees coming from
- * outside is known whoever opened it.
+ * conntrack has two tuples a connection, one for the packets of each side as they come here: that of the
+ * side that opened it, and the reply's. One is found by either. On this host's outer side what comes has the
+ * first where the destination is translated (a published port), the second where the source is (masquerade).
  */
 #include "sallyport/kernel/translation.h"
 
@@ -42,6 +43,18 @@ void translations_close(struct translations *translations) {
 	free(translations);
 }
 
+static struct nlmsghdr *start_request(char *buffer, uint8_t family, uint16_t flags) {
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *head;
+
+	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	request->nlmsg_flags = flags;
+	head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+	head->nfgen_family = family;
+	head->version = NFNETLINK_V0;
+	return request;
+}
+
 static void put_addresses(struct nlmsghdr *request, const struct key *key) {
 	bool four = addr_family(&key->local) == FAMILY_IPV4;
 	size_t skip = four ? 12 : 0, length = four ? 4 : 16;
@@ -62,15 +75,10 @@ static void put_ports(struct nlmsghdr *request, const struct key *key) {
 }
 
 static struct nlmsghdr *build_question(char *buffer, const struct key *key) {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct nfgenmsg *head;
+	struct nlmsghdr *request = start_request(
+	    buffer, addr_family(&key->local) == FAMILY_IPV4 ? AF_INET : AF_INET6, NLM_F_REQUEST);
 	struct nlattr *nest;
 
-	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	request->nlmsg_flags = NLM_F_REQUEST;
-	head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
-	head->nfgen_family = addr_family(&key->local) == FAMILY_IPV4 ? AF_INET : AF_INET6;
-	head->version = NFNETLINK_V0;
 	nest = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
 	put_addresses(request, key);
 	put_ports(request, key);
@@ -78,32 +86,79 @@ static struct nlmsghdr *build_question(char *buffer, const struct key *key) {
 	return request;
 }
 
-static bool may_speak(const struct nlattr *protocol) {
-	const struct nlattr *state =
-	    nested_attribute(nested_attribute(protocol, CTA_PROTOINFO_TCP), CTA_PROTOINFO_TCP_STATE);
-	uint8_t value = state && mnl_attr_get_payload_len(state) == 1 ? mnl_attr_get_u8(state) : 0;
+/* ---- what it says ---- */
 
-	return value == TCP_CONNTRACK_ESTABLISHED || value == TCP_CONNTRACK_FIN_WAIT ||
-	       value == TCP_CONNTRACK_CLOSE_WAIT;
+struct entry {
+	struct key original, reply; /* remote -> local */
+	uint32_t status;            /* IPS_... of linux/netfilter/nf_conntrack_common.h */
+	uint8_t tcp;                /* TCP_CONNTRACK_... */
+};
+
+static void read_addr(const struct nlattr *four, const struct nlattr *six, struct addr *addr) {
+	if (four && mnl_attr_get_payload_len(four) == 4)
+		*addr = addr_from_ipv4(mnl_attr_get_payload(four));
+	else if (six && mnl_attr_get_payload_len(six) == 16)
+		*addr = addr_from_ipv6(mnl_attr_get_payload(six));
 }
 
-static bool is_translated(const struct nlattr *status) {
-	return mnl_attr_get_payload_len(status) == sizeof(uint32_t) &&
-	       ntohl(mnl_attr_get_u32(status)) & IPS_NAT_MASK;
+static uint16_t read_u16(const struct nlattr *attribute) {
+	return attribute && mnl_attr_get_payload_len(attribute) == 2 ? ntohs(mnl_attr_get_u16(attribute)) : 0;
 }
 
-static int note_connection(const struct nlmsghdr *message, void *context) {
-	enum translated *found = context;
+static uint8_t read_u8(const struct nlattr *attribute) {
+	return attribute && mnl_attr_get_payload_len(attribute) == 1 ? mnl_attr_get_u8(attribute) : 0;
+}
+
+static void read_tuple(const struct nlattr *tuple, struct key *key) {
+	const struct nlattr *ip = nested_attribute(tuple, CTA_TUPLE_IP);
+	const struct nlattr *protocol = nested_attribute(tuple, CTA_TUPLE_PROTO);
+
+	read_addr(nested_attribute(ip, CTA_IP_V4_SRC), nested_attribute(ip, CTA_IP_V6_SRC), &key->remote);
+	read_addr(nested_attribute(ip, CTA_IP_V4_DST), nested_attribute(ip, CTA_IP_V6_DST), &key->local);
+	key->protocol = read_u8(nested_attribute(protocol, CTA_PROTO_NUM));
+	key->remote_port = read_u16(nested_attribute(protocol, CTA_PROTO_SRC_PORT));
+	key->local_port = read_u16(nested_attribute(protocol, CTA_PROTO_DST_PORT));
+}
+
+static struct entry read_entry(const struct nlmsghdr *message) {
+	struct entry entry = {0};
 	const struct nlattr *attribute;
-	bool translated = false, speaks = false;
 
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == CTA_STATUS)
-			translated = is_translated(attribute);
-		else if (mnl_attr_get_type(attribute) == CTA_PROTOINFO)
-			speaks = may_speak(attribute);
+		switch (mnl_attr_get_type(attribute)) {
+		case CTA_TUPLE_ORIG:
+			read_tuple(attribute, &entry.original);
+			break;
+		case CTA_TUPLE_REPLY:
+			read_tuple(attribute, &entry.reply);
+			break;
+		case CTA_STATUS:
+			if (mnl_attr_get_payload_len(attribute) == sizeof(uint32_t))
+				entry.status = ntohl(mnl_attr_get_u32(attribute));
+			break;
+		case CTA_PROTOINFO:
+			entry.tcp = read_u8(nested_attribute(nested_attribute(attribute, CTA_PROTOINFO_TCP),
+							     CTA_PROTOINFO_TCP_STATE));
+			break;
+		default:
+			break;
+		}
 	}
-	*found = translated && speaks ? TRANSLATED_OPEN : TRANSLATED_NONE;
+	return entry;
+}
+
+static bool may_speak(const struct entry *entry) {
+	return entry->tcp == TCP_CONNTRACK_ESTABLISHED || entry->tcp == TCP_CONNTRACK_FIN_WAIT ||
+	       entry->tcp == TCP_CONNTRACK_CLOSE_WAIT;
+}
+
+/* ---- one ---- */
+
+static int note_connection(const struct nlmsghdr *message, void *context) {
+	struct entry entry = read_entry(message);
+
+	*(enum translated *)context =
+	    entry.status & IPS_NAT_MASK && may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_NONE;
 	return MNL_CB_STOP;
 }
 
@@ -123,4 +178,47 @@ enum translated translation_find(struct translations *translations, const struct
 	    errno == ENOENT)
 		return TRANSLATED_NONE;
 	return found;
+}
+
+/* ---- all ---- */
+
+struct walk {
+	void (*see)(const struct translated_connection *, void *);
+	void *context;
+};
+
+/* Who has sent FIN conntrack does not say; the opener has more often. */
+static bool find_state(const struct entry *entry, uint8_t *state) {
+	if (entry->original.protocol == PROTOCOL_UDP) {
+		*state = entry->status & IPS_SEEN_REPLY ? UDP_REPLIED : UDP_NEW;
+		return true;
+	}
+	*state = entry->tcp == TCP_CONNTRACK_ESTABLISHED ? TCP_ESTABLISHED : TCP_FIN_WAIT;
+	return entry->original.protocol == PROTOCOL_TCP && may_speak(entry);
+}
+
+static int see_entry(const struct nlmsghdr *message, void *context) {
+	const struct walk *walk = context;
+	struct entry entry = read_entry(message);
+	struct translated_connection in = {entry.original, DIRECTION_IN, entry.reply.remote, 0};
+	struct translated_connection out = {entry.reply, DIRECTION_OUT, entry.original.remote, 0};
+
+	if (!find_state(&entry, &in.state))
+		return MNL_CB_OK;
+	out.state = in.state;
+	if (entry.status & IPS_DST_NAT)
+		walk->see(&in, walk->context);
+	if (entry.status & IPS_SRC_NAT)
+		walk->see(&out, walk->context);
+	return MNL_CB_OK;
+}
+
+bool translations_see(struct translations *translations,
+		      void (*see)(const struct translated_connection *, void *), void *context,
+		      struct error *err) {
+	struct walk walk = {see, context};
+	char buffer[256];
+	struct nlmsghdr *request = start_request(buffer, AF_UNSPEC, NLM_F_REQUEST | NLM_F_DUMP);
+
+	return nft_dump(translations->netlink, request, see_entry, &walk, err);
 }

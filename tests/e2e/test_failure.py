@@ -18,6 +18,7 @@ from clients import OPEN, SILENT, Stopwatch, connect, echo, outcome, udp_outcome
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY, Crowd, listed, wait_list_is_right
 from leases import key_of, own_key_of, wait_leased
 from net import wait_for
+from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
 
 KILLS = int(os.environ.get("SALLYPORT_KILLS", "25"))
@@ -57,6 +58,40 @@ def test_kill_9_at_random_moments(firewall, net, side):
                 assert echo(during)
             crowd.wait_rounds(1)
             crowd.check_idle()
+
+
+def forget_leases(net):
+    for version in (4, 6):
+        net.srv.run("nft", "flush", "set", "inet", "sallyport", f"lease{version}")
+
+
+def of_others(daemon):
+    """What goes through the host for others, by who opened it."""
+    return {(row["proto"], row["direction"], row["remote_port"] if row["direction"] == "out" else row["local_port"])
+            for row in daemon.connections()
+            if row["state"] in ("ESTABLISHED", "NEW", "REPLIED")
+            and (row["local_port"] in (8080, 5353) or row["remote_port"] in (80, 53))}
+
+
+def test_others_behind_the_host_go_on_without_a_lease(firewall, published, servers_at, net, side):  # noqa: F811
+    """No socket here tells of them, nothing was saved, and no lease is left: conntrack tells who opened what."""
+    servers_at(net.cli).tcp(80).udp(53)
+    daemon = firewall("default in drop\ndefault out drop\nallow in tcp 8080,32768-65535\nallow in udp 5353\n")
+    with (connect(net.cli, side.srv, 8080) as coming, connect(net.ctr, side.cli, 80) as going,
+          udp_socket(net.cli, side.srv, 5353) as question, udp_socket(net.ctr, side.cli, 53) as other):
+        question.settimeout(3)
+        other.settimeout(3)
+
+        def answered():
+            return echo(coming) and echo(going) and echo(question) and echo(other)
+        assert answered()
+        before = wait_for(lambda: len(of_others(daemon)) == 4 and of_others(daemon), "all four are known")
+        daemon.kill()
+        for version in (4, 6):
+            net.srv.run("nft", "flush", "set", "inet", "sallyport", f"lease{version}")
+        daemon.start()
+        assert of_others(daemon) == before
+        assert answered()
 
 
 def queue_waits(namespace):

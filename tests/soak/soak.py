@@ -85,7 +85,6 @@ class Soak:
         self.check("without the daemon an open port", "" if outcome(self.net.cli, IPV4.srv, WEB, patience=4) == OPEN
                    else "does not answer")
         self.daemon.start()
-        self.traffic.renew_forwarded()
         self.ledger.born()
 
     def draw(self):

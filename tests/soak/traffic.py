@@ -3,7 +3,6 @@
 in both directions and through address translation, and somebody at a closed port."""
 
 import os
-import socket
 import subprocess
 from collections import Counter
 
@@ -229,20 +228,6 @@ class Traffic:
         self.net.srv.run("ss", "-K", "sport", "=", f":{VICTIM}")
         sock.close()
         return alive
-
-    def renew_forwarded(self):
-        """A kill -9 loses those connections of the container whose lease is about to run out: no socket
-        tells of them, and nothing was saved (doc/architecture.md, Known limits)."""
-        for name, load in [*self.loads.items()]:
-            if name.startswith("transfer") and name.endswith("translated"):
-                load.halt.set()
-                load.sock.shutdown(socket.SHUT_RDWR)
-                load.stop()
-                port = load.sock.getsockname()[1]
-                load.sock.close()
-                self.net.ctr.run("ss", "-K", "dport", "=", f":{port}")
-                address = IPV4.srv if "IPv4" in name else IPV6.srv
-                self.loads[name] = Transfer(self.net.cli, address, PUBLISHED, pause=0.02)
 
     # the end
 

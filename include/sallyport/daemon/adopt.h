@@ -22,6 +22,8 @@ void adoption_end(struct adoption *adoption);
  * generation and interface. */
 bool adoption_allows(const struct adoption *adoption, struct connection *connection);
 
+/* What others behind this host have open: conntrack knows it. Nothing on a host that forwards nothing. */
+size_t daemon_adopt_translated(struct daemon *daemon);
 /* Enters the TCP connections that the host's sockets have open and the rules allow. Returns how many. */
 size_t daemon_adopt_sockets(struct daemon *daemon);
 

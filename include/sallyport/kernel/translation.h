@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Whether a connection is somebody's behind this host: the kernel translates its addresses, and
- * conntrack knows that (net/netfilter/nf_conntrack_netlink.c). No socket of this host tells of it.
+ * Connections of others behind this host: the kernel translates their addresses, and conntrack knows
+ * that (net/netfilter/nf_conntrack_netlink.c). No socket of this host tells of them.
  */
 #ifndef SALLYPORT_KERNEL_TRANSLATION_H
 #define SALLYPORT_KERNEL_TRANSLATION_H
 
 #include "sallyport/core/error.h"
 #include "sallyport/core/key.h"
+#include "sallyport/core/track.h"
 
 /* One owner thread. */
 struct translations;
@@ -19,5 +20,17 @@ void translations_close(struct translations *translations); /* NULL is fine */
  * UNKNOWN: the kernel cannot be asked (it has no ctnetlink). Takes a few microseconds. */
 enum translated { TRANSLATED_NONE, TRANSLATED_OPEN, TRANSLATED_UNKNOWN };
 enum translated translation_find(struct translations *translations, const struct key *key);
+
+/* One of TCP or UDP as it is seen on this host's outer side. */
+struct translated_connection {
+	struct key key;
+	enum direction direction;
+	struct addr inner; /* who is behind this host; this host itself, where it translates its own */
+	uint8_t state;     /* TCP: open; UDP: whether both sides have spoken */
+};
+/* Calls `see` for all of them: once for each translated side. False: *err says why they are not known. */
+bool translations_see(struct translations *translations,
+		      void (*see)(const struct translated_connection *connection, void *context),
+		      void *context, struct error *err);
 
 #endif
