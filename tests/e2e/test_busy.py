@@ -314,3 +314,14 @@ def test_a_published_port_can_be_busy(firewall, published, net, side):  # noqa: 
         end_busyness(net.srv)
         end_leases(net.srv, [key_of(sock) for sock in socks])
         assert all(echo(sock) for sock in socks)
+
+
+def test_a_published_ports_connections_outlive_our_tables_deletion(firewall, published, net, side):  # noqa: F811
+    """The kernel admitted them, and what it had of them is gone: conntrack knows them."""
+    daemon = firewall(BUSY + "allow in tcp 8080\n")
+    with crowd(daemon, net.cli, side.srv, port=8080) as socks:
+        net.srv.run("nft", "delete", "table", "inet", "sallyport")
+        wait_for(lambda: "it is back" in daemon.log(), "the table is back", 5)
+        before = lost(net.cli, net.srv)
+        assert all(echo(sock) for sock in socks)
+        wait_nothing_lost(before, net.cli, net.srv)
