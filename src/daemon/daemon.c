@@ -105,7 +105,7 @@ static bool open_kernel(struct daemon *daemon, struct error *err) {
 	return true;
 }
 
-/* What is known of connections that are open: what was saved at the last stop, conntrack's translated ones, the
+/* What is known of connections that are open: what was saved at the last stop, what conntrack translates, the
  * host's sockets, the leases that an earlier daemon has left in the kernel. */
 static void take_up_connections(struct daemon *daemon) {
 	daemon_restore_connections(daemon);
