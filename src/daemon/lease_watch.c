@@ -89,7 +89,7 @@ static bool is_nobodys(const struct comparison *comparison, const struct key *ke
 	struct daemon *daemon = comparison->daemon;
 
 	return !here && (!install_forwards(daemon->install) ||
-			 translation_find(daemon->translations, key) == TRANSLATED_NONE);
+			 translation_find(daemon->translations, key) <= TRANSLATED_ENDED);
 }
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {
@@ -179,14 +179,23 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 
 /* ---- what is gone ---- */
 
-/* Connections of others behind this host have no socket here. */
-static int socket_state(struct connection *connection, void *context) {
+/* Connections of others behind this host have no socket here, but conntrack remembers their end for a while.
+ */
+static int forwarded_state(struct daemon *daemon, const struct connection *connection) {
+	bool ended = connection->state != STATE_CUT &&
+		     translation_find(daemon->translations, &connection->key) == TRANSLATED_ENDED;
+
+	return ended ? LET_GO : (int)connection->state;
+}
+
+static int true_state(struct connection *connection, void *context) {
 	struct daemon *daemon = context;
 	enum tcp_state state;
 
-	if (connection->key.protocol != PROTOCOL_TCP || connection->flags & CONNECTION_FORWARDED ||
-	    !state_is_doubtful(connection->state))
+	if (connection->key.protocol != PROTOCOL_TCP || !state_is_doubtful(connection->state))
 		return (int)connection->state;
+	if (connection->flags & CONNECTION_FORWARDED)
+		return forwarded_state(daemon, connection);
 	if (socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state) !=
 	    SOCKET_OPEN)
 		return LET_GO;
@@ -207,7 +216,7 @@ void daemon_follow_sockets(struct daemon *daemon) {
 		figures.ended = last->ended;
 		*last = figures;
 	}
-	last->ended += table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
+	last->ended += table_sweep(daemon->workplace.filter.table, clock_seconds(), true_state, daemon);
 }
 
 void daemon_reconcile(struct daemon *daemon) {
@@ -220,7 +229,7 @@ void daemon_reconcile(struct daemon *daemon) {
 		return;
 	}
 	figures.adopted += adopted;
-	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), socket_state, daemon);
+	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), true_state, daemon);
 	daemon->lease_watch.last = figures;
 	daemon->lease_watch.next = clock_microseconds() + EVERY_US;
 	if (daemon->loop)

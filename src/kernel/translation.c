@@ -155,10 +155,13 @@ static bool may_speak(const struct entry *entry) {
 /* ---- one ---- */
 
 static int note_connection(const struct nlmsghdr *message, void *context) {
+	enum translated *found = context;
 	struct entry entry = read_entry(message);
 
-	*(enum translated *)context =
-	    entry.status & IPS_NAT_MASK && may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_NONE;
+	if (!(entry.status & IPS_NAT_MASK))
+		*found = TRANSLATED_NONE;
+	else
+		*found = may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_ENDED;
 	return MNL_CB_STOP;
 }
 

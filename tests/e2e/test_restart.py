@@ -6,11 +6,13 @@ import socket
 import struct
 
 import pytest
+from scapy.layers.inet import TCP
 
 from clients import SILENCE, SILENT, connect, echo, outcome, udp_socket
 from leases import leases
 from net import wait_for
 from test_nat import published  # noqa: F401  a fixture
+from wire import Wire, ip
 
 STRICT = "default in drop\ndefault out drop\n"
 MASQUERADE = """
@@ -218,20 +220,56 @@ def test_no_state_directory_keeps_nobody_from_stopping(firewall, asked, net, sid
 
 @pytest.mark.parametrize("strict", ["", " strict"], ids=["leased", "strict"])
 @pytest.mark.parametrize("pickup", [True, False], ids=["pick-up", "no-pick-up"])
-def test_mid_stream_of_what_nobody_knows(firewall, published, net, side, pickup, strict):  # noqa: F811
-    """A container's connection from before the first start: no socket here tells of it."""
-    with connect(net.cli, side.srv, 8080) as sock:
-        assert echo(sock)
-        daemon = firewall(STRICT + f"pickup {'on' if pickup else 'off'}\nallow in tcp 8080{strict}\n")
-        if pickup:
-            assert echo(sock, b"z" * 200000)
-            wait_for(lambda: [row["state"] for row in daemon.connections("tcp")] == ["ESTABLISHED"],
-                     "list shows it open")
-            assert daemon.reason("pass.pickup") == 1
-            assert bool(leases(net.srv)) == (not strict)
+def test_mid_stream_of_what_nobody_knows(firewall, witness, net, side, pickup, strict):
+    """Neither a socket nor conntrack tells of it."""
+    daemon = firewall(STRICT + f"pickup {'on' if pickup else 'off'}\nallow in tcp 80{strict}\n")
+    seen = witness(data="tcp dport 80")
+    with Wire(net) as wire:
+        wire.send(ip(side, side.cli, side.srv) / TCP(sport=40000, dport=80, flags="PA", seq=70, ack=80) / b"data")
+        seen.wait_before("data", 1)
+        verdict = "pass.pickup" if pickup else "drop.no-connection"
+        wait_for(lambda: daemon.reason(verdict) == 1, verdict)
+        wait_for(lambda: seen.behind("data") == pickup, "the segment gets through, or not")
+        assert len(daemon.connections("tcp")) == pickup
+        assert bool(leases(net.srv)) == (pickup and not strict)
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["allowed", "forbidden"])
+def test_a_container_whose_connections_are_older_than_the_firewall(firewall, published, servers_at, net, side,  # noqa: F811
+                                                                   allowed):
+    """No socket here tells of them, but conntrack does; what comes in obeys the rules."""
+    servers_at(net.cli).tcp(81)
+    with connect(net.cli, side.srv, 8080) as coming, connect(net.ctr, side.cli, 81) as going:
+        assert echo(coming) and echo(going)
+        daemon = firewall(STRICT + "allow in tcp 8080\n" * allowed)
+        expected = {("in", "ESTABLISHED")} if allowed else set()
+        assert {(row["direction"], row["state"]) for row in daemon.connections("tcp")} == expected | {("out", "ESTABLISHED")}
+        assert echo(going, b"z" * 200000)
+        if allowed:
+            assert echo(coming, b"z" * 200000)
         else:
-            sock.settimeout(1)
-            sock.send(b"anybody?")
+            coming.settimeout(1)
+            coming.send(b"anybody?")
             with pytest.raises(TimeoutError):
-                sock.recv(100)
-            assert not daemon.connections("tcp")
+                coming.recv(100)
+
+
+@pytest.mark.parametrize("closer", ["client", "server", "reset"])
+def test_a_containers_connection_that_ends_in_between_is_not_listed(firewall, published, net, side, closer):  # noqa: F811
+    """What was saved of it says that it is open, and no socket here says that it is not."""
+    daemon = firewall(STRICT + "allow in tcp 8080\n")
+    with connect(net.cli, side.srv, 8080) as ends, connect(net.cli, side.srv, 8080) as stays:
+        assert echo(ends) and echo(stays)
+        wait_for(lambda: len(daemon.connections("tcp", "state", "ESTABLISHED")) == 2, "both are listed")
+        port = ends.getsockname()[1]
+        daemon.stop_for_restart()
+        if closer == "reset":
+            ends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif closer == "server":
+            net.ctr.run("ss", "-K", "dport", "=", f":{port}")
+        ends.close()
+        wait_for(lambda: f":{port}" not in net.ctr.run("ss", "-tano", "state", "established").stdout, "its end")
+        daemon.start()
+        wait_for(lambda: [row["remote_port"] for row in daemon.connections("tcp", "state", "ESTABLISHED")] ==
+                 [stays.getsockname()[1]], "what still stands is listed, and no more", 3)
+        assert echo(stays)

@@ -16,9 +16,10 @@ struct translations *translations_open(struct error *err);
 void translations_close(struct translations *translations); /* NULL is fine */
 
 /* Asks about the TCP connection with this key, as it is seen on this host's outer side. OPEN: its
- * addresses are translated, and both sides may still speak; NONE: they are not, or it has ended;
- * UNKNOWN: the kernel cannot be asked (it has no ctnetlink). Takes a few microseconds. */
-enum translated { TRANSLATED_NONE, TRANSLATED_OPEN, TRANSLATED_UNKNOWN };
+ * addresses are translated, and both sides may still speak; ENDED: they were, which conntrack remembers for
+ * 10 to 120 seconds; NONE: they are not; UNKNOWN: the kernel cannot be asked (it has no ctnetlink). Takes a
+ * few microseconds. */
+enum translated { TRANSLATED_NONE, TRANSLATED_ENDED, TRANSLATED_OPEN, TRANSLATED_UNKNOWN };
 enum translated translation_find(struct translations *translations, const struct key *key);
 
 /* One of TCP or UDP as it is seen on this host's outer side. */
