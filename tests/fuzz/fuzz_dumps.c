@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Any bytes as the kernel's answers to our dumps: leases (nftables) and sockets (sock_diag).
+ * Any bytes as the kernel's answers to our dumps: leases (nftables), sockets (sock_diag), translated
+ * connections (ctnetlink).
  * The first byte chooses; then come datagrams, each led by two bytes for its length. libmnl's
  * socket is replaced by one that reads them.
  */
@@ -12,6 +13,7 @@
 
 #include "../../src/kernel/leases.h"
 #include "sallyport/kernel/sockets.h"
+#include "sallyport/kernel/translation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -95,6 +97,23 @@ static void see_socket(const struct open_socket *socket, void *context) {
 	++*(size_t *)context;
 }
 
+static void see_translated(const struct translated_connection *connection, void *context) {
+	bool udp = connection->key.protocol == PROTOCOL_UDP;
+
+	assert(udp || connection->key.protocol == PROTOCOL_TCP);
+	assert(udp ? connection->state == UDP_NEW || connection->state == UDP_REPLIED
+		   : state_is_open(connection->state));
+	++*(size_t *)context;
+}
+
+static bool read_translated(size_t *seen, struct error *err) {
+	struct translations *translations = translations_open(err);
+	bool done = translations && translations_see(translations, see_translated, seen, err);
+
+	translations_close(translations);
+	return done;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct error err = {""};
 	size_t seen = 0;
@@ -103,8 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (size == 0)
 		return 0;
 	*the_socket() = (struct mnl_socket){data + 1, size - 1};
-	done = data[0] & 1 ? sockets_open(see_socket, &seen, &err)
-			   : leases_read(the_socket(), see_lease, &seen, &err);
+	if (data[0] & 2)
+		done = read_translated(&seen, &err);
+	else
+		done = data[0] & 1 ? sockets_open(see_socket, &seen, &err)
+				   : leases_read(the_socket(), see_lease, &seen, &err);
 	assert(done || err.text[0]);
 	assert(seen <= size);
 	return 0;
