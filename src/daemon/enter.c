@@ -24,10 +24,10 @@ static bool insert(struct filter *filter, struct stripe *stripe, const struct co
 /* What stands in the table is how far it was when packets were last seen. */
 static bool gives_way(const struct filter *filter, const struct connection *standing,
 		      const struct connection *wanted) {
-	bool unseen = standing->flags & CONNECTION_LEASED || standing->epoch != atomic_load(&filter->epoch);
+	bool unseen = wanted->flags & CONNECTION_LEASED || standing->epoch != atomic_load(&filter->epoch);
+	bool half_open = standing->state == TCP_SYN_SENT || standing->state == TCP_SYN_RECV;
 
-	return unseen && state_is_open(wanted->state) &&
-	       (state_is_over(standing->state) || standing->state == TCP_SYN_RECV);
+	return unseen && state_is_open(wanted->state) && (half_open || state_is_over(standing->state));
 }
 
 bool enter_connection(struct filter *filter, const struct connection *wanted) {

@@ -48,15 +48,30 @@ static enum socket_found find_socket(struct daemon *daemon, const struct key *ke
 	return socket_find(daemon->sockets, key, DIRECTION_IN, &state);
 }
 
-/* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. */
-static bool is_known(struct table *table, const struct lease *lease) {
-	struct stripe *stripe = table_lock(table, &lease->key);
-	const struct connection *connection = connection_find(stripe, &lease->key);
-	bool known =
-	    connection && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(connection->state));
+/* STATES: the table does not know it. */
+static uint8_t state_in_table(struct table *table, const struct key *key) {
+	struct stripe *stripe = table_lock(table, key);
+	const struct connection *connection = connection_find(stripe, key);
+	uint8_t state = connection ? connection->state : STATES;
 
 	table_unlock(stripe);
-	return known;
+	return state;
+}
+
+static bool is_open(struct daemon *daemon, const struct key *key) {
+	return find_socket(daemon, key) == SOCKET_OPEN ||
+	       (install_forwards(daemon->install) &&
+		translation_find(daemon->translations, key) == TRANSLATED_OPEN);
+}
+
+/* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. And a
+ * handshake may have been completed unseen, where half of it was admitted by the kernel. */
+static bool is_known(const struct comparison *comparison, const struct lease *lease) {
+	uint8_t state = state_in_table(comparison->daemon->workplace.filter.table, &lease->key);
+
+	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+		return !is_open(comparison->daemon, &lease->key);
+	return state != STATES && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(state));
 }
 
 static bool is_allowed(const struct comparison *comparison, struct connection *connection,
@@ -128,7 +143,7 @@ static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
 	comparison->figures.leases++;
-	if (is_known(comparison->daemon->workplace.filter.table, lease)) {
+	if (is_known(comparison, lease)) {
 		comparison->known++;
 		return;
 	}
