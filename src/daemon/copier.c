@@ -10,7 +10,9 @@
 #include <sys/prctl.h>
 
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/redirect.h"
 #include "sallyport/kernel/copies.h"
+#include "sallyport/kernel/translation.h"
 
 /* One copy a wake-up when there are few, so that `list` is up to date; many when there are many. */
 enum {
@@ -22,6 +24,7 @@ enum {
 struct copier {
 	struct workplace *place;
 	struct copies *copies;
+	struct redirects redirects;
 	struct policy_version *policy; /* this thread's reference */
 	uint32_t now;                  /* of the datagram being read */
 	uint64_t span;                 /* when it began, nanoseconds of the monotonic clock */
@@ -47,7 +50,9 @@ static void see(const struct copied *copied, void *context) {
 
 	if (packet_parse(copied->bytes, copied->captured, copied->length, &packet) != REASON_NONE)
 		return;
-	if (!filter_see(&copier->place->filter, &copier->policy->policy, &packet, &arrival, copier->now))
+	if (!filter_see(&copier->place->filter, &copier->policy->policy, &packet, &arrival, copier->now) &&
+	    !redirect_see(&copier->redirects, &copier->place->filter, &copier->policy->policy, &packet,
+			  &arrival, copier->now))
 		add(&copier->strangers, 1);
 }
 
@@ -110,7 +115,9 @@ struct copier *copier_new(uint16_t group, struct workplace *workplace, struct er
 	}
 	*copier = (struct copier){.place = workplace};
 	copier->copies = copies_open(group, err);
-	if (!copier->copies) {
+	copier->redirects.seen = &workplace->redirects_seen;
+	copier->redirects.translations = translations_open(err);
+	if (!copier->copies || !copier->redirects.translations) {
 		copier_free(copier);
 		return NULL;
 	}
@@ -139,6 +146,7 @@ void copier_free(struct copier *copier) {
 		pthread_join(copier->thread, NULL);
 	}
 	copies_close(copier->copies);
+	translations_close(copier->redirects.translations);
 	policy_drop(copier->policy);
 	free(copier);
 }

@@ -14,6 +14,7 @@
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/enter.h"
 #include "sallyport/daemon/loop.h"
+#include "sallyport/daemon/redirect.h"
 #include "sallyport/kernel/sockets.h"
 #include "sallyport/kernel/translation.h"
 
@@ -58,10 +59,13 @@ static uint8_t state_in_table(struct table *table, const struct key *key) {
 	return state;
 }
 
+static bool is_translating(struct daemon *daemon) {
+	return install_forwards(daemon->install) || daemon->workplace.redirects_seen;
+}
+
 static bool is_open(struct daemon *daemon, const struct key *key) {
 	return find_socket(daemon, key) == SOCKET_OPEN ||
-	       (install_forwards(daemon->install) &&
-		translation_find(daemon->translations, key) == TRANSLATED_OPEN);
+	       (is_translating(daemon) && translation_find(daemon->translations, key) == TRANSLATED_OPEN);
 }
 
 /* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. And a
@@ -103,8 +107,8 @@ static bool take_time(struct comparison *comparison, enum socket_found found) {
 static bool is_nobodys(const struct comparison *comparison, const struct key *key, bool here) {
 	struct daemon *daemon = comparison->daemon;
 
-	return !here && (!install_forwards(daemon->install) ||
-			 translation_find(daemon->translations, key) <= TRANSLATED_ENDED);
+	return !here &&
+	       (!is_translating(daemon) || translation_find(daemon->translations, key) <= TRANSLATED_ENDED);
 }
 
 static void take_up(struct comparison *comparison, const struct lease *lease) {
@@ -139,11 +143,21 @@ static bool may_have_ended(const struct comparison *comparison, const struct lea
 	       find_socket(comparison->daemon, &lease->key) != SOCKET_OPEN;
 }
 
+/* Under what the wire shows of it. */
+static bool is_redirected(const struct comparison *comparison, const struct key *key) {
+	struct daemon *daemon = comparison->daemon;
+	struct redirects redirects = {daemon->translations, &daemon->workplace.redirects_seen};
+	struct key outer;
+
+	return redirect_key(&redirects, key, &outer) &&
+	       state_in_table(daemon->workplace.filter.table, &outer) != STATES;
+}
+
 static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
 	comparison->figures.leases++;
-	if (is_known(comparison, lease)) {
+	if (is_known(comparison, lease) || is_redirected(comparison, &lease->key)) {
 		comparison->known++;
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The packet path. No allocation, no system call but receive and send, no lock but the
- * table's stripe: what the main thread wants to know it reads from relaxed counters that
- * only this thread writes.
+ * The packet path. No allocation, no system call but receive and send (and, where this host's own
+ * answer to nothing known would be refused, one question to conntrack), no lock but the table's stripe: what
+ * the main thread wants to know it reads from relaxed counters that only this thread writes.
  */
 #include "sallyport/daemon/worker.h"
 
@@ -14,6 +14,8 @@
 
 #include "sallyport/daemon/clock.h"
 #include "sallyport/daemon/pace.h"
+#include "sallyport/daemon/redirect.h"
+#include "sallyport/kernel/translation.h"
 
 enum {
 	SETTLE_STEP_NS = 50 * 1000,
@@ -25,6 +27,7 @@ struct worker {
 	struct queue *queue;
 	struct links *links;
 	struct ring *ring;
+	struct redirects redirects;
 	struct policy_version *policy; /* this thread's reference */
 	struct pace pace;
 	uint16_t number;
@@ -91,6 +94,9 @@ static enum response judge(struct worker *worker, const struct queued *queued, u
 		return queued->hook == HOOK_LEARN ? RESPONSE_PASS : RESPONSE_DROP;
 	}
 	decision = filter_packet(&worker->place->filter, &worker->policy->policy, &packet, &arrival, now);
+	if (decision.verdict != VERDICT_ACCEPT)
+		redirect_judge(&worker->redirects, &worker->place->filter, &worker->policy->policy, &packet,
+			       &arrival, now, &decision);
 	add(&worker->reasons[decision.reason], 1);
 	if (decision.log)
 		log_packet(worker, &packet, &arrival, &decision);
@@ -166,6 +172,11 @@ struct worker *worker_new(uint16_t number, struct workplace *workplace, struct e
 		worker_free(worker);
 		return NULL;
 	}
+	worker->redirects = (struct redirects){translations_open(err), &workplace->redirects_seen};
+	if (!worker->redirects.translations) {
+		worker_free(worker);
+		return NULL;
+	}
 	worker->links = links_new(workplace->links_watch);
 	worker->ring = packet_log_ring(workplace->packet_log);
 	if (!worker->links || !worker->ring) {
@@ -199,6 +210,7 @@ void worker_free(struct worker *worker) {
 		pthread_join(worker->thread, NULL);
 	}
 	queue_close(worker->queue);
+	translations_close(worker->redirects.translations);
 	links_free(worker->links);
 	policy_drop(worker->policy);
 	free(worker);

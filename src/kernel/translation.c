@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "netlink.h"
 
@@ -152,35 +153,63 @@ static bool may_speak(const struct entry *entry) {
 	       entry->tcp == TCP_CONNTRACK_CLOSE_WAIT;
 }
 
+/* Asking would load it. */
+static bool is_tracking(void) {
+	return access("/proc/sys/net/netfilter/nf_conntrack_max", F_OK) == 0;
+}
+
+/* The same packets seen from the other end. */
+static struct key turned(const struct key *key) {
+	return (struct key){
+	    .local = key->remote,
+	    .remote = key->local,
+	    .local_port = key->remote_port,
+	    .remote_port = key->local_port,
+	    .protocol = key->protocol,
+	};
+}
+
 /* ---- one ---- */
 
-static int note_connection(const struct nlmsghdr *message, void *context) {
-	enum translated *found = context;
-	struct entry entry = read_entry(message);
-
-	if (!(entry.status & IPS_NAT_MASK))
-		*found = TRANSLATED_NONE;
-	else
-		*found = may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_ENDED;
+static int take_entry(const struct nlmsghdr *message, void *context) {
+	*(struct entry *)context = read_entry(message);
 	return MNL_CB_STOP;
 }
 
-enum translated translation_find(struct translations *translations, const struct key *key) {
-	enum translated found = TRANSLATED_UNKNOWN;
+/* The entry that has remote -> local as one of its tuples. False: errno; ENOENT where there is none. */
+static bool find_entry(struct translations *translations, const struct key *key, struct entry *entry) {
 	char buffer[4096];
 	struct nlmsghdr *request = build_question(buffer, key);
 	ssize_t length;
 
 	/* The kernel has answered when the request is sent (net/netfilter/nfnetlink.c). */
 	if (mnl_socket_sendto(translations->netlink, request, request->nlmsg_len) < 0)
-		return TRANSLATED_UNKNOWN;
+		return false;
 	length = receive_from_kernel(translations->netlink, buffer, sizeof(buffer), MSG_DONTWAIT);
-	if (length > 0 &&
-	    datagram_run(buffer, (size_t)length, 0, mnl_socket_get_portid(translations->netlink),
-			 note_connection, &found) == MNL_CB_ERROR &&
-	    errno == ENOENT)
+	return length > 0 &&
+	       datagram_run(buffer, (size_t)length, 0, mnl_socket_get_portid(translations->netlink),
+			    take_entry, entry) != MNL_CB_ERROR;
+}
+
+enum translated translation_find(struct translations *translations, const struct key *key) {
+	struct entry entry;
+
+	if (!find_entry(translations, key, &entry))
+		return errno == ENOENT ? TRANSLATED_NONE : TRANSLATED_UNKNOWN;
+	if (!(entry.status & IPS_NAT_MASK))
 		return TRANSLATED_NONE;
-	return found;
+	return may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_ENDED;
+}
+
+bool translation_outer(struct translations *translations, const struct key *inner, struct key *outer) {
+	struct key reply = turned(inner);
+	struct entry entry;
+
+	if (!is_tracking() || !find_entry(translations, &reply, &entry) || !(entry.status & IPS_DST_NAT) ||
+	    !key_equal(&entry.reply, &reply))
+		return false;
+	*outer = entry.original;
+	return true;
 }
 
 /* ---- all ---- */
@@ -203,8 +232,8 @@ static bool find_state(const struct entry *entry, uint8_t *state) {
 static int see_entry(const struct nlmsghdr *message, void *context) {
 	const struct walk *walk = context;
 	struct entry entry = read_entry(message);
-	struct translated_connection in = {entry.original, DIRECTION_IN, entry.reply.remote, 0};
-	struct translated_connection out = {entry.reply, DIRECTION_OUT, entry.original.remote, 0};
+	struct translated_connection in = {entry.original, DIRECTION_IN, turned(&entry.reply), 0};
+	struct translated_connection out = {entry.reply, DIRECTION_OUT, turned(&entry.original), 0};
 
 	if (!find_state(&entry, &in.state))
 		return MNL_CB_OK;
@@ -223,5 +252,5 @@ bool translations_see(struct translations *translations,
 	char buffer[256];
 	struct nlmsghdr *request = start_request(buffer, AF_UNSPEC, NLM_F_REQUEST | NLM_F_DUMP);
 
-	return nft_dump(translations->netlink, request, see_entry, &walk, err);
+	return !is_tracking() || nft_dump(translations->netlink, request, see_entry, &walk, err);
 }

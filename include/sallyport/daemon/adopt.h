@@ -22,7 +22,8 @@ void adoption_end(struct adoption *adoption);
  * generation and interface. */
 bool adoption_allows(const struct adoption *adoption, struct connection *connection);
 
-/* What others behind this host have open: conntrack knows it. Nothing on a host that forwards nothing. */
+/* What others behind this host have open, or this host under other ports than the wire shows: conntrack knows
+ * it. Returns how many were entered. */
 size_t daemon_adopt_translated(struct daemon *daemon);
 /* Enters the TCP connections that the host's sockets have open and the rules allow. Returns how many. */
 size_t daemon_adopt_sockets(struct daemon *daemon);

@@ -19,6 +19,7 @@ struct workplace {
 	struct marks marks;
 	struct packet_log *packet_log;
 	struct links_watch *links_watch;
+	_Atomic bool redirects_seen; /* see redirect.h */
 };
 
 struct worker;

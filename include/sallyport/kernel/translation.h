@@ -26,10 +26,17 @@ enum translated translation_find(struct translations *translations, const struct
 struct translated_connection {
 	struct key key;
 	enum direction direction;
-	struct addr inner; /* who is behind this host; this host itself, where it translates its own */
-	uint8_t state;     /* TCP: open; UDP: whether both sides have spoken */
+	struct key inner; /* as the other side of the translation has it: its `local` is who is behind this
+			     host, or where that is an address of its own, a socket of this host */
+	uint8_t state;    /* TCP: open; UDP: whether both sides have spoken */
 };
-/* Calls `see` for all of them: once for each translated side. False: *err says why they are not known. */
+/* A connection that a socket of this host has under another address or port than the wire shows, since its
+ * destination is translated to here (REDIRECT): `inner` as the socket has it, `outer` as the wire shows it.
+ * False: it is not translated. */
+bool translation_outer(struct translations *translations, const struct key *inner, struct key *outer);
+
+/* Calls `see` for all of them: once for each translated side. None where nobody uses conntrack. False: *err
+ * says why they are not known. */
 bool translations_see(struct translations *translations,
 		      void (*see)(const struct translated_connection *connection, void *context),
 		      void *context, struct error *err);
