@@ -303,9 +303,19 @@ static void relearn(const struct judgement *judgement, struct connection *connec
 				    side_of(judgement, connection));
 }
 
+/* A SYN/ACK passes in the kernel where its connection may get a lease. Then the ACK may come here before the
+ * SYN/ACK's copy does. Its receiver knows whether it is right. */
+static bool may_be_ahead(const struct judgement *judgement, const struct connection *connection) {
+	return connection->state == TCP_SYN_SENT && side_of(judgement, connection) == SIDE_OPENER &&
+	       judgement->tracker->role(judgement->packet) == ROLE_MIDSTREAM &&
+	       !is_strict(judgement->policy, connection->rule);
+}
+
 static struct decision judge_known(const struct judgement *judgement, struct connection *connection) {
 	uint8_t before = connection->state, state = before;
 	enum reason reason = step(judgement, connection, &state);
+	if (reason && may_be_ahead(judgement, connection))
+		return decide(judgement, PASS_CONNECTION);
 	if (reason && judgement->arrival->hook != HOOK_LEARN)
 		return decide(judgement, reason);
 	if (reason)

@@ -63,7 +63,8 @@ struct decision {
  *
  *   an ICMP error            passes where it goes to the sender of the packet inside, and that belongs to a
  *                            connection of the table (with `strict`: and fits its window)
- *   of a known connection    its tracker judges: state and window
+ *   of a known connection    its tracker judges: state and window; but the opener's ACK passes where the copy
+ *                            of the SYN/ACK may still be on its way here
  *   at HOOK_LEARN            passes, and is entered so that its replies pass
  *   opens a connection       the rules judge; what they allow is entered
  *   in mid-stream            with `pickup on` as if it opened; else only this host's RSTs pass

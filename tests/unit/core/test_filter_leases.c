@@ -66,6 +66,26 @@ static void a_forged_ack_opens_nothing(void **state) {
 	end(world);
 }
 
+static void an_ack_may_overtake_the_copy_of_what_it_answers(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 0), "pass.connection");
+	assert_false(world->last.lease); /* it may be forged: the receiver knows */
+	assert_int_equal(only_entry(world).state, TCP_SYN_SENT);
+	assert_true(see_tcp(world, HOOK_OUT, 22, SA, 500, 101));
+	assert_int_equal(only_entry(world).state, TCP_SYN_RECV);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "pass.connection");
+	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+	assert_true(world->last.lease);
+	end(world);
+	/* Where every packet is seen there is nothing to overtake. */
+	world = begin("allow in tcp 22 strict\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 0), "drop.state");
+	end(world);
+}
+
 static void what_comes_behind_the_reset_of_a_handshake_opens_nothing(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22\n", 100);
@@ -185,6 +205,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_leased_connection_is_followed_by_copies),
 	    cmocka_unit_test(a_forged_ack_opens_nothing),
+	    cmocka_unit_test(an_ack_may_overtake_the_copy_of_what_it_answers),
 	    cmocka_unit_test(what_comes_behind_the_reset_of_a_handshake_opens_nothing),
 	    cmocka_unit_test(a_reset_on_a_lease_is_the_receivers_to_judge),
 	    cmocka_unit_test(nothing_is_leased_where_all_is_inspected),
