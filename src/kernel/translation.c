@@ -221,6 +221,8 @@ struct walk {
 
 /* Who has sent FIN conntrack does not say; the opener has more often. */
 static bool find_state(const struct entry *entry, uint8_t *state) {
+	if (entry->reply.protocol != entry->original.protocol)
+		return false;
 	if (entry->original.protocol == PROTOCOL_UDP) {
 		*state = entry->status & IPS_SEEN_REPLY ? UDP_REPLIED : UDP_NEW;
 		return true;
