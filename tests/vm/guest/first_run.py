@@ -19,6 +19,8 @@ reject in tcp 113
 allow  in udp 5000
 drop   in log telnet
 """
+REDIRECT = ("table inet turned { chain prerouting { type nat hook prerouting priority dstnat;"
+            " tcp dport 8081 redirect to :9999; }; }")
 
 
 class World:
@@ -303,6 +305,28 @@ def crash(world):
     world.client.sees(9999, "filtered")
 
 
+def redirected(world):
+    """a port that nftables redirects to another one of the host: data passes, kill -9 or not"""
+    succeed("nft", REDIRECT)
+    ground.write_rules(world.shipped + MORE + "allow in tcp 8081\n")
+    succeed("systemctl", "reload", "sallyport")
+    transfers = [ground.Transfer(world.client, version, 8081) for version in (4, 6)]
+    before = ground.main_pid()
+    for transfer in transfers:
+        transfer.moves()
+    succeed("systemctl", "kill", "-s", "KILL", "sallyport")
+    wait_for(lambda: ground.is_active() and ground.main_pid() not in (0, before), "a new process")
+    equal(len(ground.sallyport("list", "local-port", "8081", "state", "established")), 2, "rows")
+    for transfer in transfers:
+        transfer.moves()
+        transfer.finish()
+    world.client.sees(9999, "filtered")
+    succeed("nft", "delete table inet turned")
+    ground.write_rules(world.shipped + MORE)
+    succeed("systemctl", "reload", "sallyport")
+    world.client.sees(8081, "filtered")
+
+
 def hang(world):
     """a daemon that hangs is noticed by the watchdog and replaced"""
     before = ground.main_pid()
@@ -352,5 +376,5 @@ def start_again(world):
 STORY = [
     starts, native_dispatch, few_privileges, confines_itself, small_exposure, control_access,
     shipped_rules, queue_figures, sees_its_own, pings, listed, reload_opens, bad_edit, structured_log,
-    reloads_under_load, leases, restart, crash, hang, intruder, flushed, bad_start, stop, start_again,
+    reloads_under_load, leases, restart, crash, redirected, hang, intruder, flushed, bad_start, stop, start_again,
 ]

@@ -235,14 +235,6 @@ class Hammer:
             self.used += 1
             time.sleep(0.02)
 
-    def abandon(self):
-        """For one that is cut on purpose."""
-        self.stopping = True
-        self.socket.settimeout(0.1)
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join(15)
-        self.socket.close()
-
     def finish(self):
         self.stopping = True
         self.thread.join(15)
