@@ -80,10 +80,15 @@ void busy_watch_start(struct daemon *daemon) {
 }
 
 void busy_watch_catch_up(struct daemon *daemon) {
+	if (clock_microseconds() >= daemon->busy_watch.next)
+		busy_watch_catch_up_now(daemon);
+}
+
+void busy_watch_catch_up_now(struct daemon *daemon) {
 	struct busy_watch *watch = &daemon->busy_watch;
 	uint64_t start = clock_microseconds(), pause, admitted;
 
-	if (!daemon->installed || start < watch->next)
+	if (!daemon->installed)
 		return;
 	if (read_counter(daemon, &admitted))
 		busy_watch_see(daemon, admitted);

@@ -138,7 +138,7 @@ void command_kill(struct client *client, const json_t *request) {
 		client_error(client, "kill which connections? Name a protocol, address, port, ..., or `all`");
 		return;
 	}
-	busy_watch_catch_up(daemon);
+	busy_watch_catch_up_now(daemon);
 	count = daemon_cut(daemon, survives, &killing);
 	log_write(&daemon->log, LOG_KILLED, NULL, "%zu connections killed, as user %u asked", count,
 		  (unsigned)client_peer(client)->uid);

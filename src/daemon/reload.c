@@ -112,7 +112,7 @@ void daemon_reload(struct daemon *daemon, struct reload_report *report) {
 	notify_reloading();
 	ruleset = rules_load(daemon->options->rules_file, running, &report->diagnostics, &report->error);
 	if (ruleset)
-		busy_watch_catch_up(daemon);
+		busy_watch_catch_up_now(daemon);
 	report->ok = ruleset && change_rules(daemon, ruleset, report);
 	ruleset = daemon_policy(daemon)->ruleset;
 	report->rules = ruleset_written_rules(ruleset);

@@ -119,6 +119,22 @@ def fill_cut(namespace, side, count):
                   f"{{ {keys} }}")
 
 
+@pytest.mark.parametrize("how", ["kill", "reload"])
+def test_who_came_right_after_a_look_is_cut_too(firewall, servers, net, side, how):
+    """Looks within a second read the sockets once; a kill or new rules must miss nobody."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        daemon.connections()
+        with connect(net.cli, side.srv, 80) as last:
+            assert echo(last)
+            if how == "kill":
+                daemon.sallyport("kill", "remote-port", str(last.getsockname()[1]))
+            else:
+                daemon.reload(BUSY)
+            assert is_cut(last)
+
+
 def test_kills_and_reloads_take_effect_however_many_were_cut_before(firewall, servers, net, side):
     """Who was cut is remembered for an hour, but there is room for only so many."""
     least = 64

@@ -21,5 +21,7 @@ bool busy_watch_is_behind(const struct daemon *daemon);
 /* Brings the table up to date for somebody who asks for it. Nothing to do where the kernel has admitted
  * none lately, or the last time is less than a second ago, or less than four times as long as it took. */
 void busy_watch_catch_up(struct daemon *daemon);
+/* The same however long ago the last time is: for what must miss none, a kill or new rules. */
+void busy_watch_catch_up_now(struct daemon *daemon);
 
 #endif
