@@ -101,6 +101,7 @@ static void adopt(const struct open_socket *socket, void *context) {
 
 void adoption_begin(struct adoption *adoption, struct daemon *daemon) {
 	*adoption = (struct adoption){
+	    .daemon = daemon,
 	    .filter = &daemon->workplace.filter,
 	    .policy = &daemon_policy(daemon)->policy,
 	    .now = clock_seconds(),
@@ -125,11 +126,6 @@ size_t daemon_adopt_sockets(struct daemon *daemon) {
 	return adoption.count;
 }
 
-struct translated_adoption {
-	struct adoption base;
-	struct daemon *daemon;
-};
-
 /* conntrack believes in connections that have died unnoticed for days; a socket is the truth. */
 static bool has_socket(struct daemon *daemon, const struct key *key) {
 	enum tcp_state state;
@@ -139,20 +135,18 @@ static bool has_socket(struct daemon *daemon, const struct key *key) {
 }
 
 /* Whether it is known by no other way. What leaves for a socket of this host has that socket's very key. */
-static bool is_wanted(const struct translated_adoption *adoption,
-		      const struct translated_connection *translated) {
-	const struct adoption *base = &adoption->base;
-
-	if (!is_own_address(base, &translated->key.local) || is_own_address(base, &translated->key.remote))
+static bool is_wanted(const struct adoption *adoption, const struct translated_connection *translated) {
+	if (!is_own_address(adoption, &translated->key.local) ||
+	    is_own_address(adoption, &translated->key.remote))
 		return false;
-	if (!is_own_address(base, &translated->inner.local))
+	if (!is_own_address(adoption, &translated->inner.local))
 		return true;
 	return translated->direction == DIRECTION_IN && has_socket(adoption->daemon, &translated->inner);
 }
 
 /* What the rules let in they must still allow; what leaves was learned. */
 static void adopt_translated(const struct translated_connection *translated, void *context) {
-	struct translated_adoption *adoption = context;
+	const struct adoption *adoption = context;
 	bool learned = translated->direction == DIRECTION_OUT;
 	struct connection wanted = {
 	    .key = translated->key,
@@ -160,28 +154,27 @@ static void adopt_translated(const struct translated_connection *translated, voi
 	    .state = translated->state,
 	    .flags = CONNECTION_LEASED | CONNECTION_FORWARDED | (learned ? CONNECTION_LEARNED : 0),
 	    .rule = NO_RULE,
-	    .opened = adoption->base.now,
-	    .renewed = adoption->base.now,
+	    .opened = adoption->now,
+	    .renewed = adoption->now,
 	};
 
-	if (!is_wanted(adoption, translated) || !adoption_allows(&adoption->base, &wanted))
+	if (!is_wanted(adoption, translated) || !adoption_allows(adoption, &wanted))
 		return;
-	if (is_own_address(&adoption->base, &translated->inner.local))
+	if (is_own_address(adoption, &translated->inner.local))
 		adoption->daemon->workplace.redirects_seen = true;
-	adoption->base.count += enter_connection(adoption->base.filter, &wanted);
+	enter_connection(adoption->filter, &wanted);
 }
 
-size_t daemon_adopt_translated(struct daemon *daemon) {
-	struct translated_adoption adoption = {.daemon = daemon};
+void daemon_adopt_translated(struct daemon *daemon) {
+	struct adoption adoption;
 	struct error err;
 
-	adoption_begin(&adoption.base, daemon);
+	adoption_begin(&adoption, daemon);
 	if (!translations_see(daemon->translations, adopt_translated, &adoption, &err) &&
 	    install_forwards(daemon->install))
 		log_write(
 		    &daemon->log, LOG_STARTING, NULL,
 		    "what others have open through this host is not known: conntrack cannot be read: %s",
 		    err.text);
-	adoption_end(&adoption.base);
-	return adoption.base.count;
+	adoption_end(&adoption);
 }

@@ -14,7 +14,6 @@
 #include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/enter.h"
 #include "sallyport/daemon/loop.h"
-#include "sallyport/daemon/redirect.h"
 #include "sallyport/kernel/sockets.h"
 #include "sallyport/kernel/translation.h"
 
@@ -146,10 +145,9 @@ static bool may_have_ended(const struct comparison *comparison, const struct lea
 /* Under what the wire shows of it. */
 static bool is_redirected(const struct comparison *comparison, const struct key *key) {
 	struct daemon *daemon = comparison->daemon;
-	struct redirects redirects = {daemon->translations, &daemon->workplace.redirects_seen};
 	struct key outer;
 
-	return redirect_key(&redirects, key, &outer) &&
+	return daemon->workplace.redirects_seen && translation_outer(daemon->translations, key, &outer) &&
 	       state_in_table(daemon->workplace.filter.table, &outer) != STATES;
 }
 
@@ -208,8 +206,7 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 
 /* ---- what is gone ---- */
 
-/* Connections of others behind this host have no socket here, but conntrack remembers their end for a while.
- */
+/* Connections of others behind this host have no socket here; conntrack remembers their end for a while. */
 static int forwarded_state(struct daemon *daemon, const struct connection *connection) {
 	bool ended = connection->state != STATE_CUT &&
 		     translation_find(daemon->translations, &connection->key) == TRANSLATED_ENDED;

@@ -36,7 +36,7 @@ static bool translate(struct redirects *redirects, const struct packet *packet, 
 	return true;
 }
 
-bool redirect_judge(struct redirects *redirects, struct filter *filter, const struct policy *policy,
+void redirect_judge(struct redirects *redirects, struct filter *filter, const struct policy *policy,
 		    const struct packet *packet, const struct arrival *arrival, uint32_t now,
 		    struct decision *decision) {
 	struct decision again;
@@ -44,13 +44,12 @@ bool redirect_judge(struct redirects *redirects, struct filter *filter, const st
 	struct arrival behind;
 
 	if (!translate(redirects, packet, arrival, &outer, &behind))
-		return false;
+		return;
 	again = filter_packet(filter, policy, &outer, &behind, now);
 	if (again.reason != PASS_CONNECTION)
-		return false;
+		return;
 	atomic_store_explicit(redirects->seen, true, memory_order_relaxed);
 	*decision = again;
-	return true;
 }
 
 bool redirect_see(struct redirects *redirects, struct filter *filter, const struct policy *policy,
@@ -61,9 +60,4 @@ bool redirect_see(struct redirects *redirects, struct filter *filter, const stru
 	return atomic_load_explicit(redirects->seen, memory_order_relaxed) &&
 	       translate(redirects, packet, arrival, &outer, &behind) &&
 	       filter_see(filter, policy, &outer, &behind, now);
-}
-
-bool redirect_key(struct redirects *redirects, const struct key *inner, struct key *outer) {
-	return atomic_load_explicit(redirects->seen, memory_order_relaxed) &&
-	       translation_outer(redirects->translations, inner, outer);
 }

@@ -4,17 +4,11 @@
  */
 #include "sallyport/kernel/install.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
-#include <linux/filter.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #include "compile.h"
 #include "counters.h"

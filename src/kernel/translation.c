@@ -176,19 +176,23 @@ static int take_entry(const struct nlmsghdr *message, void *context) {
 	return MNL_CB_STOP;
 }
 
-/* The entry that has remote -> local as one of its tuples. False: errno; ENOENT where there is none. */
+/* The entry that has remote -> local as one of its tuples. False: errno, 0 where the answer holds none;
+ * ENOENT where there is none. */
 static bool find_entry(struct translations *translations, const struct key *key, struct entry *entry) {
 	char buffer[4096];
 	struct nlmsghdr *request = build_question(buffer, key);
 	ssize_t length;
 
+	*entry = (struct entry){0};
+	errno = 0;
 	/* The kernel has answered when the request is sent (net/netfilter/nfnetlink.c). */
 	if (mnl_socket_sendto(translations->netlink, request, request->nlmsg_len) < 0)
 		return false;
 	length = receive_from_kernel(translations->netlink, buffer, sizeof(buffer), MSG_DONTWAIT);
 	return length > 0 &&
 	       datagram_run(buffer, (size_t)length, 0, mnl_socket_get_portid(translations->netlink),
-			    take_entry, entry) != MNL_CB_ERROR;
+			    take_entry, entry) != MNL_CB_ERROR &&
+	       entry->original.protocol != 0;
 }
 
 enum translated translation_find(struct translations *translations, const struct key *key) {

@@ -16,8 +16,9 @@ from scapy.layers.l2 import Ether
 
 from clients import OPEN, SILENT, Stopwatch, connect, echo, outcome, udp_outcome, udp_socket
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY, Crowd, listed, wait_list_is_right
-from leases import key_of, own_key_of, wait_leased
+from leases import LEASES, key_of, own_key_of, wait_leased
 from net import wait_for
+from test_busy import flush
 from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
 
@@ -60,11 +61,6 @@ def test_kill_9_at_random_moments(firewall, net, side):
             crowd.check_idle()
 
 
-def forget_leases(net):
-    for version in (4, 6):
-        net.srv.run("nft", "flush", "set", "inet", "sallyport", f"lease{version}")
-
-
 def of_others(daemon):
     """What goes through the host for others, by who opened it."""
     return {(row["proto"], row["direction"], row["remote_port"] if row["direction"] == "out" else row["local_port"])
@@ -87,8 +83,7 @@ def test_others_behind_the_host_go_on_without_a_lease(firewall, published, serve
         assert answered()
         before = wait_for(lambda: len(of_others(daemon)) == 4 and of_others(daemon), "all four are known")
         daemon.kill()
-        for version in (4, 6):
-            net.srv.run("nft", "flush", "set", "inet", "sallyport", f"lease{version}")
+        flush(net.srv, *LEASES)
         daemon.start()
         assert of_others(daemon) == before
         assert answered()

@@ -143,7 +143,8 @@ def test_somebody_who_flushes_all_the_time(firewall, traffic, net):
 
 def kernel_ticks(daemon):
     """Hundredths of a second that the daemon has spent in the kernel."""
-    return int(open(f"/proc/{daemon.process.pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[12])
+    with open(f"/proc/{daemon.process.pid}/stat", encoding="ascii") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[12])
 
 
 def test_somebody_who_changes_nftables_right_behind_a_reload(firewall, net):

@@ -124,9 +124,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	*the_socket() = (struct mnl_socket){data + 1, size - 1};
 	if (data[0] & 2)
 		done = read_translated(&seen, &err);
+	else if (data[0] & 1)
+		done = sockets_open(see_socket, &seen, &err);
 	else
-		done = data[0] & 1 ? sockets_open(see_socket, &seen, &err)
-				   : leases_read(the_socket(), see_lease, &seen, &err);
+		done = leases_read(the_socket(), see_lease, &seen, &err);
 	assert(done || err.text[0]);
 	assert(seen <= size);
 	return 0;

@@ -9,6 +9,7 @@
 #include "sallyport/daemon/daemon.h"
 
 struct adoption {
+	struct daemon *daemon;
 	struct filter *filter;
 	const struct policy *policy;
 	struct ifaddrs *addresses; /* of this host; may be NULL */
@@ -23,8 +24,8 @@ void adoption_end(struct adoption *adoption);
 bool adoption_allows(const struct adoption *adoption, struct connection *connection);
 
 /* What others behind this host have open, or this host under other ports than the wire shows: conntrack knows
- * it. Returns how many were entered. */
-size_t daemon_adopt_translated(struct daemon *daemon);
+ * it. */
+void daemon_adopt_translated(struct daemon *daemon);
 /* Enters the TCP connections that the host's sockets have open and the rules allow. Returns how many. */
 size_t daemon_adopt_sockets(struct daemon *daemon);
 

@@ -8,7 +8,6 @@
 #define SALLYPORT_DAEMON_REDIRECT_H
 
 #include "sallyport/core/filter.h"
-#include "sallyport/core/key.h"
 
 struct translations;
 
@@ -18,15 +17,13 @@ struct redirects {
 	_Atomic bool *seen; /* shared: any so far? Until then nobody but who refuses a packet asks */
 };
 
-/* Judges a packet that was refused at HOOK_OUT once more, under what the wire will show. True: it belongs to
- * a connection; *decision is that one's. */
-bool redirect_judge(struct redirects *redirects, struct filter *filter, const struct policy *policy,
+/* Judges a packet that was refused at HOOK_OUT once more, under what the wire will show. Where it belongs to
+ * a connection then, *decision is that one's. */
+void redirect_judge(struct redirects *redirects, struct filter *filter, const struct policy *policy,
 		    const struct packet *packet, const struct arrival *arrival, uint32_t now,
 		    struct decision *decision);
 /* As filter_see, for a copy from HOOK_OUT of no known connection. */
 bool redirect_see(struct redirects *redirects, struct filter *filter, const struct policy *policy,
 		  const struct packet *packet, const struct arrival *arrival, uint32_t now);
-/* What the wire shows of the connection that a socket here has; false: the same. */
-bool redirect_key(struct redirects *redirects, const struct key *inner, struct key *outer);
 
 #endif

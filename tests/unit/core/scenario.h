@@ -26,8 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../memory_world.h"
 #include "../packets.h"
+#include "must_load.h"
 #include "sallyport/core/filter.h"
 #include "sallyport/daemon/enter.h"
 
@@ -81,11 +81,7 @@ static inline void miss(const struct stage *stage, const char *what, const char 
 /* ---- the host ---- */
 
 static inline void stage_load(struct stage *stage, const char *rules) {
-	struct diagnostics diagnostics = {0};
-	struct ruleset *ruleset = load_rules(rules, &diagnostics);
-	if (!ruleset)
-		fail_msg("%s", diagnostics_text(&diagnostics));
-	diagnostics_free(&diagnostics);
+	struct ruleset *ruleset = must_load(rules);
 	ruleset->generation = (uint32_t)stage->loads + 1;
 	free(stage->policy.counters);
 	stage->policy.ruleset = stage->rulesets[stage->loads++] = ruleset;

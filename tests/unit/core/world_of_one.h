@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-#include "../memory_world.h"
 #include "../packets.h"
+#include "must_load.h"
 #include "sallyport/core/filter.h"
 
 #define HERE  "192.0.2.1"
@@ -33,11 +33,7 @@ static inline const char *interface_names(void *names, uint32_t index) {
 }
 
 static inline void load(struct world_of_one *world, const char *rules) {
-	struct diagnostics diagnostics = {0};
-	struct ruleset *ruleset = load_rules(rules, &diagnostics);
-	if (!ruleset)
-		fail_msg("%s", diagnostics_text(&diagnostics));
-	diagnostics_free(&diagnostics);
+	struct ruleset *ruleset = must_load(rules);
 	ruleset->generation = (uint32_t)world->loads + 1;
 	free(world->policy.counters);
 	world->policy.ruleset = world->rulesets[world->loads++] = ruleset;
