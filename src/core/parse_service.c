@@ -141,8 +141,17 @@ static bool may_define(struct parser *parser, const struct token *token, const c
 	return true;
 }
 
-static void mean(struct known_service *known, const struct service *service) {
+/* A definition may have asked for the system's meaning of its own name: `service ssh = tcp ssh, tcp 2222`. */
+static void forget_system(struct known_service *known) {
+	if (known->of_system)
+		free(known->matches);
+	known->matches = NULL;
+	known->count = 0;
 	known->of_system = false;
+}
+
+static void mean(struct known_service *known, const struct service *service) {
+	forget_system(known);
 	known->matches = service->matches;
 	known->count = service->count;
 	known->place = service->place;
@@ -216,7 +225,7 @@ static void remember_failed(struct parser *parser, const char *name) {
 	struct known_service *known = strmap_get(&parser->services, name);
 
 	if (known)
-		known->of_system = false;
+		forget_system(known);
 	else
 		remember(parser, name, false);
 }

@@ -162,6 +162,16 @@ static void services_of_the_file_win_over_the_database(void **state) {
 	ruleset_free(ruleset);
 }
 
+static void a_service_may_stand_on_the_systems_port_of_its_own_name(void **state) {
+	static const struct match expected[] = {{PROTOCOL_TCP, {22, 22}}, {PROTOCOL_TCP, {2222, 2222}}};
+	struct ruleset *ruleset = must_load("service ssh = tcp ssh,2222\nallow in ssh\n");
+
+	(void)state;
+	assert_matches(&user_rule(ruleset, 0)->what, expected, 2);
+	ruleset_free(ruleset);
+	free(must_fail("service ssh = tcp ssh,99999\nallow in ssh\n"));
+}
+
 static void not_is_complemented(void **state) {
 	static const struct match ports[] = {
 	    {PROTOCOL_TCP, {0, 21}}, {PROTOCOL_TCP, {23, 1023}}, {PROTOCOL_TCP, {49152, 65535}}};
@@ -502,6 +512,7 @@ int main(void) {
 	    cmocka_unit_test(services_mean_every_protocol_they_have),
 	    cmocka_unit_test(names_that_the_database_lacks_are_built_in),
 	    cmocka_unit_test(services_of_the_file_win_over_the_database),
+	    cmocka_unit_test(a_service_may_stand_on_the_systems_port_of_its_own_name),
 	    cmocka_unit_test(not_is_complemented),
 	    cmocka_unit_test(a_name_with_other_ports_on_udp_makes_two_rules),
 	    cmocka_unit_test(strict_is_about_its_rule_alone),
