@@ -159,6 +159,8 @@ void put_answering_lookups(struct compiler *compiler, const char *chain, enum di
 void put_handshake_lookups(struct compiler *compiler, const char *chain, enum direction direction);
 /* A SYN from outside that crosses one of this host's own (RFC 9293 3.5) is no new connection. */
 void put_crossing(struct compiler *compiler, const char *chain);
+/* CHAIN_PASS_OUT: accepts what the daemon lets pass without a lease, and remembers its SYNs for that. */
+void put_pass_out(struct compiler *compiler);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
 /* An ACK is accepted, and its connection gets a lease. */
@@ -178,6 +180,7 @@ void put_guard(struct compiler *compiler);
 #define LEARN_DISPATCH    "learn_dispatch"
 #define CHAIN_ASK         "ask"
 #define CHAIN_REJECT      "reject"
+#define CHAIN_PASS_OUT    "out_pass"
 #define CHAIN_OPEN        "in_open"
 #define CHAIN_OPEN_STATIC "in_open_static"
 #define CHAIN_STATIC      "in_static"

@@ -28,6 +28,7 @@ enum {
 	HALF_SIZE = 65536,
 	HALF_MS = 1 * SECOND,
 	HALF_COLLECT_MS = 250,
+	ASKED_SIZE = 4096,
 	LEASE_MS = 60 * SECOND,
 	LEASE_COLLECT_MS = 5 * SECOND, /* a walk over the whole set */
 	/* Where the kernel itself would grant another: the fewer leases of the dead, the fewer cache misses.
@@ -63,6 +64,8 @@ static const struct lane lanes[] = {
 };
 
 static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+static const char *const asked_sets[] = {ASKED_OUT_IPV4, ASKED_OUT_IPV6};
+static const struct port_range own_ports = {32768, 65535}; /* net.ipv4.ip_local_port_range */
 
 static const char *lease_set(enum family family) {
 	return family == FAMILY_IPV4 ? LEASE_SET_IPV4 : LEASE_SET_IPV6;
@@ -113,6 +116,9 @@ void put_lease_sets(struct compiler *compiler) {
 			put_tuple_set(compiler->batch, lanes[each].half[i], next_set_id(compiler),
 				      families[i], HALF_SIZE, HALF_MS, HALF_COLLECT_MS);
 	}
+	for (size_t i = 0; i < 2; i++)
+		put_tuple_set(compiler->batch, asked_sets[i], next_set_id(compiler), families[i], ASKED_SIZE,
+			      HALF_MS, HALF_COLLECT_MS);
 }
 
 const char *grant_chain(enum direction direction) {
@@ -165,22 +171,43 @@ void put_handshake_lookups(struct compiler *compiler, const char *chain, enum di
 	put_answering_lookups(compiler, chain, direction);
 }
 
-/* In a chain of its own, since a SYN to a closed port comes by here too. */
-void put_crossing(struct compiler *compiler, const char *chain) {
-	static const struct port_range own = {32768, 65535}; /* net.ipv4.ip_local_port_range */
-	const struct lane *lane = &lanes[DIRECTION_IN];
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-	expr_port(rule, lane->local, own);
-	expr_jump(rule, "in_crossing");
-	rule_finish(compiler, rule);
+static void put_crossing_lookup(struct compiler *compiler, const char *const sets[2]) {
 	for (size_t i = 0; i < 2; i++) {
-		rule = rule_start(NFPROTO_INET, "in_crossing");
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_crossing");
+
 		expr_family(rule, families[i]);
-		expr_tuple_in(rule, families[i], lane->local, lanes[DIRECTION_OUT].half[i]);
+		expr_tuple_in(rule, families[i], lanes[DIRECTION_IN].local, sets[i]);
 		expr_goto(rule, CHAIN_ASK);
 		rule_finish(compiler, rule);
 	}
+}
+
+/* In a chain of its own, since a SYN to a closed port comes by here too. */
+void put_crossing(struct compiler *compiler, const char *chain) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_port(rule, lanes[DIRECTION_IN].local, own_ports);
+	expr_jump(rule, "in_crossing");
+	rule_finish(compiler, rule);
+	put_crossing_lookup(compiler, lanes[DIRECTION_OUT].half);
+	put_crossing_lookup(compiler, asked_sets);
+}
+
+/* As `half` does, but its segments all ask. */
+void put_pass_out(struct compiler *compiler) {
+	enum end local = lanes[DIRECTION_OUT].local;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, CHAIN_PASS_OUT);
+
+		expr_family(rule, families[i]);
+		expr_protocol(rule, PROTOCOL_TCP);
+		expr_tcp_kind(rule, true, TCP_SYN);
+		expr_port(rule, local, own_ports);
+		expr_tuple_change(rule, families[i], local, SET_UPDATE, asked_sets[i], HALF_MS);
+		finish_accept(compiler, rule);
+	}
+	finish_accept(compiler, rule_start(NFPROTO_INET, CHAIN_PASS_OUT));
 }
 
 /* ---- where they lead ---- */

@@ -18,6 +18,9 @@
 #define HALF_IN_IPV6  "half_in6"
 #define HALF_OUT_IPV4 "half_out4"
 #define HALF_OUT_IPV6 "half_out6"
+/* Of this host's own SYNs, those that open no handshake there, as of `strict` rules. */
+#define ASKED_OUT_IPV4 "asked_out4"
+#define ASKED_OUT_IPV6 "asked_out6"
 /* See busy.c. */
 #define BUSY_SET     "busy"
 #define UNSEEN_SET   "unseen"

@@ -42,15 +42,16 @@ static void put_unasked(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-/* `kept`: those of ours that are for postrouting yet. */
+/* `pass`: where what gets no lease goes, NULL: it is accepted. `kept`: those of ours that are for postrouting
+ * yet. */
 static void put_verdict_of(struct compiler *compiler, const char *chain, enum direction direction,
-			   const char *guard, uint32_t kept) {
+			   const char *pass, const char *guard, uint32_t kept) {
 	const struct marks *marks = &compiler->marks;
 	uint32_t answer = marks->allow | marks->reject, cleared = marks->mask & ~kept;
 
 	put_unasked(compiler, chain);
 	put_answer(compiler, chain, answer, marks->allow, cleared, grant_chain(direction));
-	put_answer(compiler, chain, answer, marks->pass, cleared, NULL);
+	put_answer(compiler, chain, answer, marks->pass, cleared, pass);
 	put_answer(compiler, chain, answer, 0, cleared, guard);
 }
 
@@ -63,11 +64,13 @@ static void put_rejection(struct compiler *compiler, const char *chain, uint32_t
 
 void put_verdicts(struct compiler *compiler) {
 	put_reject(compiler);
-	put_verdict_of(compiler, "in_verdict", DIRECTION_IN, "in_guard", 0);
+	put_verdict_of(compiler, "in_verdict", DIRECTION_IN, NULL, "in_guard", 0);
 	put_rejection(compiler, "in_verdict", 0);
-	put_verdict_of(compiler, "out_verdict", DIRECTION_OUT, "out_guard", compiler->marks.learn);
+	put_verdict_of(compiler, "out_verdict", DIRECTION_OUT, CHAIN_PASS_OUT, "out_guard",
+		       compiler->marks.learn);
 	put_rejection(compiler, "out_verdict", compiler->marks.learn);
+	put_pass_out(compiler);
 	/* What leaves here was let in or made by somebody else, and is never refused. */
 	if (compiler->options->forwards)
-		put_verdict_of(compiler, "learn_verdict", DIRECTION_OUT, "learn_guard", 0);
+		put_verdict_of(compiler, "learn_verdict", DIRECTION_OUT, NULL, "learn_guard", 0);
 }

@@ -53,12 +53,6 @@ STACK, DAEMON, KERNEL = "the stack", "the daemon", "the kernel's rules"
 CHALLENGE, NOTHING = "an ACK", "nothing"
 ANY = "an ACK, or with older kernels nothing"
 
-# What the code does not do yet.
-CROSSING = pytest.mark.xfail(strict=True, raises=AssertionError, reason=(
-    "a SYN that crosses one of a `strict` rule is refused by the port map in the kernel, which "
-    "knows no handshake of such a connection"))
-
-
 @pytest.fixture(scope="module")
 def daemon(net):
     """One for all: each test has ports of its own."""
@@ -407,9 +401,7 @@ def test_an_old_connections_challenge_ack_is_reset(daemon, net, asked, mode):
     answer_and_talk(daemon, net, peer, sock, mode)
 
 
-@pytest.mark.parametrize("mode, local_port", [
-    ("lease", OPEN), ("strict", OPEN), ("lease", "a port that no rule opens"),
-    pytest.param("strict", "a port that no rule opens", marks=CROSSING)])
+@pytest.mark.parametrize("local_port", [OPEN, "a port that no rule opens"])
 def test_simultaneous_open(daemon, asked):
     """RFC 9293 3.5, figure 7; RFC 5382 REQ-2. The peer's SYN is no connection of its own."""
     peer, sock = asked
