@@ -142,15 +142,12 @@ static void put_judging(struct compiler *compiler) {
 
 /* Or, where those are many, as if there were none for whom none names. */
 static void put_telling_apart(struct compiler *compiler) {
-	const struct set mentioned = {.name = (char[]){MENTIONED}};
-	char name[80];
 	struct nftnl_rule *rule;
 
 	for (size_t i = 0; i < 2; i++) {
-		set_name(&mentioned, families[i], name);
 		rule = rule_start(NFPROTO_INET, "in_judge");
 		expr_family(rule, families[i]);
-		expr_addr_in(rule, families[i], END_SOURCE, true, name, 0);
+		expr_addr_in(rule, families[i], END_SOURCE, true, mentioned_set(families[i]), 0);
 		expr_goto(rule, CHAIN_ASK);
 		rule_finish(compiler, rule);
 	}

@@ -3,8 +3,8 @@
  * The kernel's table as a whole. A packet's way through it, per direction:
  *
  *   dispatch (-310)  settles what needs nobody, marks the rest ASK
- *   queue    (-300)  ASK goes to the daemon; where the kernel has a native queue, the dispatch does it
- *   verdict  (-290)  the daemon's answer, or, where ASK still stands, the guard
+ *   queue    (-309)  ASK goes to the daemon; where the kernel has a native queue, the dispatch does it
+ *   verdict  (-308)  the daemon's answer, or, where ASK still stands, the guard
  *
  * Before all that, of IPv6 alone, a chain (-401) turns away what reassembly would make readable in two ways.
  *
@@ -26,12 +26,14 @@
 
 enum priority {
 	PRIORITY_FRAGMENTS = -401, /* before reassembly (NF_IP6_PRI_CONNTRACK_DEFRAG, -400) */
-	PRIORITY_DISPATCH = -310,  /* before raw (-300) and everything that translates addresses */
-	PRIORITY_QUEUE = -300,
-	PRIORITY_VERDICT = -290,
+	/* Before raw (-300) and everything that translates addresses. Next to each other: what another
+	 * program did with the mark in between would be taken for an answer. */
+	PRIORITY_DISPATCH = -310,
+	PRIORITY_QUEUE,
+	PRIORITY_VERDICT,
 	PRIORITY_LEARN = 300, /* behind srcnat (100) */
-	PRIORITY_LEARN_QUEUE = 305,
-	PRIORITY_LEARN_VERDICT = 310,
+	PRIORITY_LEARN_QUEUE,
+	PRIORITY_LEARN_VERDICT,
 };
 
 static const struct base_chain base_chains[] = {
@@ -149,30 +151,32 @@ static bool names_have(const struct names *names, const char *name) {
 	return false;
 }
 
-static void put_named_set_of(struct compiler *compiler, const struct set *set, enum family family) {
-	char name[80];
-
-	set_name(set, family, name);
+void put_filled_set(struct compiler *compiler, const char *name, enum family family,
+		    const struct addr_range *ranges, size_t count) {
 	names_add(&compiler->made->sets, name);
 	if (!compiler->old || !names_have(&compiler->old->sets, name)) {
-		put_addr_set(compiler->batch, name, next_set_id(compiler), family, set->ranges, set->count);
+		put_addr_set(compiler->batch, name, next_set_id(compiler), family, ranges, count);
 		return;
 	}
 	put_set_flush(compiler->batch, name);
-	put_addr_elements(compiler->batch, name, family, set->ranges, set->count);
+	put_addr_elements(compiler->batch, name, family, ranges, count);
 }
 
-void put_set_of_file(struct compiler *compiler, const struct set *set) {
-	put_named_set_of(compiler, set, FAMILY_IPV4);
-	put_named_set_of(compiler, set, FAMILY_IPV6);
+static void put_set_of_file(struct compiler *compiler, const struct set *set, enum family family) {
+	char name[80];
+
+	set_name(set, family, name);
+	put_filled_set(compiler, name, family, set->ranges, set->count);
 }
 
 /* A set that stays is filled anew in place, so that a look-up never finds it empty. */
 static void put_named_sets(struct compiler *compiler) {
 	const struct ruleset *ruleset = compiler->ruleset;
 
-	for (size_t i = 0; i < ruleset->set_count; i++)
-		put_set_of_file(compiler, ruleset->sets[i]);
+	for (size_t i = 0; i < ruleset->set_count; i++) {
+		put_set_of_file(compiler, ruleset->sets[i], FAMILY_IPV4);
+		put_set_of_file(compiler, ruleset->sets[i], FAMILY_IPV6);
+	}
 	if (compiler->busy == BUSY_MENTIONED)
 		put_mentioned(compiler);
 	for (size_t i = 0; compiler->old && i < compiler->old->sets.count; i++)

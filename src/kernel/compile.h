@@ -112,8 +112,9 @@ void put_rule(struct compiler *compiler, const char *chain, const struct rule *r
 	      void (*finish)(struct compiler *, struct nftnl_rule *, const struct rule *));
 /* The kernel's name of a named set. */
 void set_name(const struct set *set, enum family family, char name[80]);
-/* compile.c: a named set in both families; one that stands is filled anew. */
-void put_set_of_file(struct compiler *compiler, const struct set *set);
+/* compile.c: a named set of those of `family` among `ranges`; one that stands is filled anew. */
+void put_filled_set(struct compiler *compiler, const char *name, enum family family,
+		    const struct addr_range *ranges, size_t count);
 
 /* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
 void put_ports(struct compiler *compiler, enum direction direction, bool standing);
@@ -133,7 +134,7 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction);
 
 /* mentioned.c: the set of all sources that a rule for connections from outside names. */
-#define MENTIONED "in.mentioned"
+const char *mentioned_set(enum family family);
 bool rule_names_sources(const struct rule *rule);
 /* False: more than the kernel is given twice. */
 bool kernel_knows_mentioned(const struct ruleset *ruleset);

@@ -10,6 +10,11 @@
 
 enum { MENTIONED_MAX = 100000 };
 
+/* A set of the file ends in _4 or _6 here. */
+const char *mentioned_set(enum family family) {
+	return family == FAMILY_IPV4 ? "mentioned4" : "mentioned6";
+}
+
 bool rule_names_sources(const struct rule *rule) {
 	return !rule->from.negate && (rule->from.count > 0 || rule->from.set_count > 0);
 }
@@ -53,8 +58,6 @@ static void collect(const struct addr_list *list, struct addr_range *ranges, siz
 void put_mentioned(struct compiler *compiler) {
 	const struct ruleset *ruleset = compiler->ruleset;
 	struct addr_range *ranges = calloc(count_all(ruleset) + 1, sizeof(*ranges));
-	char name[] = MENTIONED;
-	struct set mentioned = {.name = name};
 	size_t count = 0;
 
 	if (!ranges)
@@ -62,8 +65,8 @@ void put_mentioned(struct compiler *compiler) {
 	for (uint32_t i = 0; i < ruleset->count; i++)
 		if (counts(&ruleset->rules[i]))
 			collect(&ruleset->rules[i].from, ranges, &count);
-	mentioned.ranges = ranges;
-	mentioned.count = addr_ranges_normalize(ranges, count);
-	put_set_of_file(compiler, &mentioned);
+	count = addr_ranges_normalize(ranges, count);
+	put_filled_set(compiler, mentioned_set(FAMILY_IPV4), FAMILY_IPV4, ranges, count);
+	put_filled_set(compiler, mentioned_set(FAMILY_IPV6), FAMILY_IPV6, ranges, count);
 	free(ranges);
 }

@@ -449,6 +449,35 @@ static void the_layout_says_which_sets_stand(void **state) {
 			    "asked_out4 asked_out6 busy unseen cut4 cut6 ports_in ports_out admitted_ports");
 }
 
+static bool has_twice(const char *names, const char *name) {
+	const char *first = strstr(names, name);
+
+	return first && strstr(first + 1, name);
+}
+
+/* Or one would be filled with what belongs into the other. */
+static void no_set_of_the_file_is_one_of_ours(void **state) {
+	static const char *const taken[] = {"in.mentioned", "mentioned", "lease", "half_in", "busy"};
+	char text[8192] = "", name[80];
+	size_t length = 0;
+	struct reading reading;
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		length +=
+		    (size_t)snprintf(text + length, sizeof(text) - length, "set %s = 192.0.2.1\n", taken[i]);
+	for (unsigned i = 0; i < 100; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length,
+					   "drop in tcp 80 from 10.0.0.%u\n", i);
+	reading = compiled(text, &native);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		snprintf(name, sizeof(name), " %s_4 ", taken[i]);
+		assert_non_null(strstr(reading.sets, name));
+		assert_false(has_twice(reading.sets, name));
+	}
+	assert_non_null(strstr(reading.sets, "mentioned"));
+}
+
 /* A look-up in a set that was deleted a moment ago finds nothing, so a packet on its way through the old
  * rules would be dropped: what stays is filled anew in place. */
 static void a_reload_fills_sets_in_place(void **state) {
@@ -509,6 +538,7 @@ int main(void) {
 	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
 	    cmocka_unit_test(the_layout_says_which_sets_stand),
+	    cmocka_unit_test(no_set_of_the_file_is_one_of_ours),
 	    cmocka_unit_test(a_reload_fills_sets_in_place),
 	    cmocka_unit_test(an_echo_request_is_never_settled_by_the_kernel),
 	    cmocka_unit_test(a_large_set_is_cut_into_messages),
