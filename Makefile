@@ -39,7 +39,8 @@ LDFLAGS_fuzz    := -fsanitize=address,undefined
 LDFLAGS_coverage := --coverage
 LDFLAGS_tsan    := -fsanitize=thread
 
-CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL := -Iinclude -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' \
+                -DSALLYPORT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   := -std=gnu11 $(WARNINGS) $(CFLAGS_$(MODE)) -MMD -MP $(CFLAGS)
 LDFLAGS_ALL  := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
@@ -93,6 +94,13 @@ $(B)/%.o: %.c Makefile
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS_ALL) -c -o $@ $<
+
+# Those with the place of the rules file in them are built anew where it has changed.
+.PHONY: FORCE
+$(B)/sysconfdir: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(SYSCONFDIR)' | cmp -s - $@ || echo '$(SYSCONFDIR)' >$@
+$(B)/src/cli/cmd_check.o $(B)/src/daemon/options.o: $(B)/sysconfdir
 
 -include $(shell find $(B) -name '*.d' -type f -not -path '$(B)/vm/*' -not -path '$(B)/debug/*' -not -path '$(B)/tsan/*' -not -path '$(B)/fuzz/*' -not -path '$(B)/coverage/*' 2>/dev/null)
 

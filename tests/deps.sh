@@ -45,6 +45,7 @@ lint clang-format clang-format
 lint clang-tidy clang-tidy
 lint cppcheck cppcheck
 lint shellcheck shellcheck
+lint mandoc mandoc
 bench python3 python3
 bench iproute2 ip
 bench nftables nft

@@ -27,16 +27,19 @@ static const struct command commands[] = {
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static const char filter_help[] = "FILTER: words that narrow, each at most once:\n"
-				  "  in | out              tcp | udp | icmp | ...   state NAME[,NAME]\n"
-				  "  port N[-M]            local-port N[-M]         remote-port N[-M]\n"
-				  "  address ADDR|PREFIX   local ADDR|PREFIX        remote ADDR|PREFIX\n"
-				  "  rule LINE|FILE:LINE|default                    all\n";
+static const char filter_help[] =
+    "FILTER: words that narrow, each at most once:\n"
+    "  in | out           tcp | udp | icmp | ...     protocol NAME|NUMBER\n"
+    "  port N[-M]         local-port N[-M]           remote-port N[-M]\n"
+    "  address RANGE      local RANGE                remote RANGE\n"
+    "  state NAME[,NAME]  rule LINE|FILE:LINE|default\n"
+    "or all, alone. RANGE: an address, a prefix or A-B. Ports: tcp and udp only.\n";
 
-static const char probe_help[] =
-    "PROBE: DIRECTION PROTO [from ADDRESS[:PORT]] [to [ADDRESS:]PORT] [on INTERFACE]\n"
-    "  in tcp from 192.0.2.7:40000 to 22\n"
-    "  out udp to [2001:db8::53]:53\n";
+static const char probe_help[] = "PROBE: DIRECTION PROTO [TYPE] [from ADDRESS[:PORT]]\n"
+				 "       [to [ADDRESS:]PORT | to ADDRESS] [on INTERFACE]\n"
+				 "  in tcp from 192.0.2.7:40000 to 22\n"
+				 "  out udp to [2001:db8::53]:53\n"
+				 "  in icmp echo-request from 192.0.2.7\n";
 
 static const char option_help[] = "Options, anywhere on the line:\n"
 				  "  --socket PATH  the daemon's control socket\n"

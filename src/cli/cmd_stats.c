@@ -42,7 +42,7 @@ static const struct meaning kernel_meanings[] = {
 static const struct meaning table_meanings[] = {
     {"inserted", "connections opened"},
     {"expired", "ran out of time"},
-    {"removed", "killed, or cut by a reload"},
+    {"removed", "replaced by another, or found to have ended"},
     {"evicted_half_open", "half-open, gave way because the table was full"},
     {"evicted_closing", "closing, gave way because the table was full"},
     {"refused", "not taken: the table was full of connections worth more"},

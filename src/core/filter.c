@@ -308,6 +308,7 @@ static void relearn(const struct judgement *judgement, struct connection *connec
 static bool may_be_ahead(const struct judgement *judgement, const struct connection *connection) {
 	return connection->state == TCP_SYN_SENT && side_of(judgement, connection) == SIDE_OPENER &&
 	       judgement->tracker->role(judgement->packet) == ROLE_MIDSTREAM &&
+	       connection->generation == (uint8_t)judgement->policy->ruleset->generation &&
 	       !is_strict(judgement->policy, connection->rule);
 }
 
@@ -369,6 +370,16 @@ static bool was_sent(const struct judgement *judgement, const struct connection 
 	return tracker_of(connection->key.protocol)->sent(&connection->tcp, judgement->packet, sender);
 }
 
+/* Of a connection that the busy kernel has admitted, and that the table does not know yet. The stack compares
+ * the number inside with what it has in flight (RFC 5927 4.1). */
+static bool may_be_unseen(const struct judgement *judgement, const struct key *key) {
+	const struct arrival *arrival = judgement->arrival;
+	struct connection wanted = {.key = *key, .direction = DIRECTION_IN};
+	return key->protocol == PROTOCOL_TCP &&
+	       atomic_load_explicit(&judgement->filter->behind, memory_order_relaxed) &&
+	       filter_recheck(judgement->policy, &wanted, interface_name(arrival, arrival->interface_index));
+}
+
 /* This host's own errors pass; those that come must be about something it has sent. An
  * error neither renews nor ends the connection that it is about. */
 static enum reason judge_error(struct judgement *judgement) {
@@ -381,7 +392,8 @@ static enum reason judge_error(struct judgement *judgement) {
 	struct key key = key_of_inner(judgement->packet, judgement->direction);
 	judgement->stripe = table_lock(judgement->filter->table, &key);
 	const struct connection *connection = find(judgement, &key);
-	bool about = connection && connection->state != STATE_CUT && was_sent(judgement, connection);
+	bool about = connection ? connection->state != STATE_CUT && was_sent(judgement, connection)
+				: may_be_unseen(judgement, &key);
 	table_unlock(judgement->stripe);
 	return about ? PASS_RELATED : DROP_STRAY_ERROR;
 }

@@ -139,6 +139,8 @@ static bool parse_interface(struct parser *parser, struct interface_list *list) 
 	star = memchr(token->text, '*', token->length);
 	if (star && star + 1 != token->text + token->length)
 		return fail_at(parser, token, "a `*` can stand only at the end of an interface's name");
+	if (list->negate && token->length == 1 && star)
+		return fail_at(parser, token, "`not *` leaves no interface");
 	if (memchr(token->text, '/', token->length) || memchr(token->text, ':', token->length))
 		return fail_at(parser, token, "no `/` or `:` can stand in an interface's name");
 	added = array_add(&list->names, &list->count, sizeof *added);

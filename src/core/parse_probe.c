@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Probes: DIRECTION PROTO [TYPE] [from ADDRESS[:PORT]] [to [ADDRESS:]PORT] [on INTERFACE],
+ * Probes: DIRECTION PROTO [TYPE] [from ADDRESS[:PORT]] [to [ADDRESS:]PORT | to ADDRESS] [on INTERFACE],
  * and the `expect` statement.
  */
 #include <stdlib.h>

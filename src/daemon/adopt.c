@@ -63,10 +63,10 @@ static bool is_allowed_on(const struct adoption *adoption, struct connection *co
 
 /* A socket does not say through which interface its packets come. Those of a connection
  * with ourselves come through loopback; others through one that has the local address, or
- * where only loopback has it, through any. */
+ * where only loopback has it, through any; where there is none, rules about interfaces do not apply. */
 bool adoption_allows(const struct adoption *adoption, struct connection *connection) {
 	bool to_ourselves = is_own_address(adoption, &connection->key.remote);
-	bool found = false;
+	bool found = false, tried = false;
 
 	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
 		if (is_loopback(item) != to_ourselves || !has_address(item, &connection->key.local))
@@ -76,10 +76,13 @@ bool adoption_allows(const struct adoption *adoption, struct connection *connect
 			return true;
 	}
 	for (const struct ifaddrs *item = adoption->addresses; item && !found; item = item->ifa_next) {
-		if (is_loopback(item) == to_ourselves && is_allowed_on(adoption, connection, item->ifa_name))
+		if (is_loopback(item) != to_ourselves)
+			continue;
+		tried = true;
+		if (is_allowed_on(adoption, connection, item->ifa_name))
 			return true;
 	}
-	return is_allowed_on(adoption, connection, NULL);
+	return !found && !tried && is_allowed_on(adoption, connection, NULL);
 }
 
 /* ---- into the table ---- */

@@ -53,6 +53,8 @@ void busy_watch_see(struct daemon *daemon, uint64_t admitted) {
 		note_busy(daemon, more, now);
 	else
 		note_calm(daemon, now);
+	atomic_store_explicit(&daemon->workplace.filter.behind, busy_watch_is_behind(daemon),
+			      memory_order_relaxed);
 }
 
 bool busy_watch_is_behind(const struct daemon *daemon) {

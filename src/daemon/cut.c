@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "sallyport/daemon/clock.h"
+#include "sallyport/kernel/translation.h"
 
 void key_list_add(struct key_list *list, const struct key *key) {
 	if (list->count == list->room) {
@@ -54,9 +55,20 @@ static void take_back(struct daemon *daemon, const struct key_list *list) {
 			  "out of memory: some leases of connections that were cut run out by themselves");
 }
 
+/* What a socket of this host sends on a redirected connection has a lease of its own, under the port that the
+ * socket has. */
+static void add_leases_of(struct daemon *daemon, const struct key *key, struct key_list *list) {
+	struct key inner;
+
+	key_list_add(list, key);
+	if (daemon->workplace.redirects_seen && translation_inner(daemon->translations, key, &inner))
+		key_list_add(list, &inner);
+}
+
 /* ---- chosen by the caller ---- */
 
 struct choice {
+	struct daemon *daemon;
 	bool (*stays)(struct connection *, void *);
 	void *context;
 	struct key_list cut;
@@ -67,12 +79,12 @@ static int visit(struct connection *connection, void *context) {
 
 	if (choice->stays(connection, choice->context))
 		return (int)connection->state;
-	key_list_add(&choice->cut, &connection->key);
+	add_leases_of(choice->daemon, &connection->key, &choice->cut);
 	return STATE_CUT;
 }
 
 size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void *), void *context) {
-	struct choice choice = {.stays = stays, .context = context};
+	struct choice choice = {.daemon = daemon, .stays = stays, .context = context};
 	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
 
 	daemon_settle_workers(daemon);
@@ -99,7 +111,7 @@ static int judge(struct connection *connection, void *context) {
 	bool allowed = filter_recheck(judging->policy, connection, interface_of(judging, connection));
 
 	if (!allowed || flags != connection->flags)
-		key_list_add(judging->unleased, &connection->key);
+		add_leases_of(judging->daemon, &connection->key, judging->unleased);
 	return allowed ? (int)connection->state : STATE_CUT;
 }
 

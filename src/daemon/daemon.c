@@ -42,6 +42,10 @@ struct worker_figures daemon_figures(const struct daemon *daemon) {
 	return figures;
 }
 
+void daemon_notify_alive(void) {
+	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
+}
+
 void daemon_notify_ready(const struct daemon *daemon) {
 	const struct ruleset *ruleset = daemon_policy(daemon)->ruleset;
 	const struct last_reload *last = &daemon->last_reload;
@@ -332,4 +336,20 @@ int daemon_check(const struct options *options) {
 	free(text);
 	ruleset_free(ruleset);
 	return ruleset ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int daemon_remove(const struct options *options) {
+	struct error err;
+	struct install *install = control_is_free(options->socket_path, &err)
+				      ? install_open(options->queue_first, options->queue_last,
+						     copies_group(options->queue_first), &err)
+				      : NULL;
+	bool removed = install && install_remove(install, &err);
+
+	install_close(install);
+	if (removed)
+		puts("no rules of sallyport are in the kernel any more: nothing is filtered until it starts");
+	else
+		fprintf(stderr, "sallyportd: %s\n", err.text);
+	return removed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -21,8 +21,12 @@ enum {
 	EVERY_US = 10 * 1000 * 1000,
 	/* A dump starts its walk anew for every 32 KiB of answer, so that many leases take their time. */
 	READ_SHARE = 200,
-	/* What the kernel has admitted meanwhile must be known before its leases run out. */
+	/* What the kernel has admitted meanwhile must be known while it still grants leases by itself, for
+	 * two minutes after the last. */
 	BUSY_READ_SHARE = 40,
+	BUSY_PAUSE_US = 30 * 1000 * 1000,
+	/* A dump of as many takes milliseconds; of a million, asking about each, half a minute. */
+	ALIVE_EVERY = 4096,
 	/* Ports from here on are for clients (net.ipv4.ip_local_port_range). */
 	EPHEMERAL = 32768,
 };
@@ -154,7 +158,8 @@ static bool is_redirected(const struct comparison *comparison, const struct key 
 static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
-	comparison->figures.leases++;
+	if (comparison->figures.leases++ % ALIVE_EVERY == 0)
+		daemon_notify_alive();
 	if (is_known(comparison, lease) || is_redirected(comparison, &lease->key)) {
 		comparison->known++;
 		return;
@@ -296,7 +301,7 @@ static bool look(struct daemon *daemon, struct error *err) {
 
 void lease_watch_tick(struct daemon *daemon) {
 	uint64_t start = clock_microseconds(), pause;
-	uint64_t share = busy_watch_is_behind(daemon) ? BUSY_READ_SHARE : READ_SHARE;
+	bool behind = busy_watch_is_behind(daemon);
 	struct lease_watch *watch = &daemon->lease_watch;
 	struct error err;
 	bool read;
@@ -307,6 +312,8 @@ void lease_watch_tick(struct daemon *daemon) {
 	if (!read && !watch->unreadable)
 		log_write(&daemon->log, LOG_PROBLEM, NULL, "cannot read the kernel's leases: %s", err.text);
 	watch->unreadable = !read;
-	pause = (clock_microseconds() - start) * share;
-	watch->next = start + (pause > EVERY_US ? pause : EVERY_US);
+	pause = (clock_microseconds() - start) * (behind ? BUSY_READ_SHARE : READ_SHARE);
+	if (behind && pause > BUSY_PAUSE_US)
+		pause = BUSY_PAUSE_US;
+	watch->next = clock_microseconds() + (pause > EVERY_US ? pause : EVERY_US);
 }

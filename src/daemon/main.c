@@ -17,6 +17,8 @@ int main(int argc, char **argv) {
 	case OPTIONS_WRONG:
 		return EXIT_USAGE;
 	default:
-		return options.check ? daemon_check(&options) : daemon_run(&options);
+		return options.check    ? daemon_check(&options)
+		       : options.remove ? daemon_remove(&options)
+					: daemon_run(&options);
 	}
 }

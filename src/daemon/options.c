@@ -16,7 +16,7 @@
 
 static const char usage[] =
     "usage: sallyportd [--rules FILE] [--socket PATH] [--state DIR] [--queue N[-M]] [--foreground]\n"
-    "                  [--check]\n"
+    "                  [--check | --remove]\n"
     "\n"
     "  -r, --rules FILE    the rules file (" DEFAULT_RULES_FILE ")\n"
     "  -s, --socket PATH   where `sallyport` asks (" DEFAULT_SOCKET ")\n"
@@ -25,21 +25,18 @@ static const char usage[] =
     "  -q, --queue N[-M]   one worker thread for each of these nfqueues (0)\n"
     "  -f, --foreground    log to stderr, never to the journal\n"
     "  -c, --check         load the rules file, say what is wrong with it, and leave\n"
+    "  -x, --remove        take the rules out of the kernel that an ended daemon has left there\n"
     "  -V, --version\n"
     "  -h, --help\n"
     "\n"
     "SIGHUP reloads the rules, SIGTERM stops. See sallyportd(8) and sallyport.rules(5).\n";
 
 static const struct option long_options[] = {
-    {"rules", required_argument, NULL, 'r'},
-    {"socket", required_argument, NULL, 's'},
-    {"state", required_argument, NULL, 'd'},
-    {"queue", required_argument, NULL, 'q'},
-    {"foreground", no_argument, NULL, 'f'},
-    {"check", no_argument, NULL, 'c'},
-    {"version", no_argument, NULL, 'V'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"rules", required_argument, NULL, 'r'}, {"socket", required_argument, NULL, 's'},
+    {"state", required_argument, NULL, 'd'}, {"queue", required_argument, NULL, 'q'},
+    {"foreground", no_argument, NULL, 'f'},  {"check", no_argument, NULL, 'c'},
+    {"remove", no_argument, NULL, 'x'},      {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
 };
 
 static bool number_parse(const char **text, uint16_t *number) {
@@ -91,7 +88,7 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 	    .socket_path = DEFAULT_SOCKET,
 	    .state_directory = default_state_directory(),
 	};
-	while ((letter = getopt_long(argc, argv, "r:s:d:q:fcVh", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "r:s:d:q:fcxVh", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'r':
 			options->rules_file = optarg;
@@ -115,6 +112,9 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 		case 'c':
 			options->check = true;
 			break;
+		case 'x':
+			options->remove = true;
+			break;
 		case 'V':
 			puts("sallyportd " SALLYPORT_VERSION);
 			return OPTIONS_DONE;
@@ -124,6 +124,10 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 		default:
 			return OPTIONS_WRONG;
 		}
+	}
+	if (options->check && options->remove) {
+		fprintf(stderr, "%s: --check or --remove, not both\n", argv[0]);
+		return OPTIONS_WRONG;
 	}
 	if (optind < argc) {
 		fprintf(stderr, "%s: unexpected argument '%s'; see %s --help\n", argv[0], argv[optind],

@@ -175,7 +175,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 
 	for (size_t i = 0; i < 2; i++)
 		put_cut(compiler, chain, families[i], local_end(direction));
-	put_renewals(compiler, chain, direction);
+	put_unseen_renewals(compiler, chain, direction);
 	for (size_t i = 0; i < sizeof(kinds); i++) {
 		rule = rule_start(NFPROTO_INET, chain);
 		expr_tcp_kind(rule, true, kinds[i]);

@@ -279,11 +279,10 @@ static void remove_table(struct batch *batch, uint16_t family) {
 	put_table(batch, NFT_MSG_DELTABLE, family);
 }
 
-void compile_removal(struct batch *batch, enum dispatch dispatch) {
+void compile_removal(struct batch *batch) {
 	remove_table(batch, NFPROTO_INET);
 	remove_table(batch, NFPROTO_IPV6);
-	if (dispatch == DISPATCH_XTABLES)
-		remove_table(batch, NFPROTO_IPV4);
+	remove_table(batch, NFPROTO_IPV4);
 }
 
 static void put_everything(struct compiler *compiler) {
@@ -317,7 +316,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	};
 
 	if (!old)
-		compile_removal(batch, options->dispatch);
+		compile_removal(batch);
 	put_tables(&compiler);
 	if (old)
 		put_deletions(&compiler);

@@ -73,7 +73,7 @@ void compile_detachment(struct batch *batch, const struct compile_options *optio
 /* Of the named sets in our table, those that no reload deletes or fills. */
 bool compile_is_lasting_set(const char *name);
 /* Appends the removal of every table of ours, there or not. */
-void compile_removal(struct batch *batch, enum dispatch dispatch);
+void compile_removal(struct batch *batch);
 
 /* ---- objects.c: what the others write with ---- */
 
@@ -164,8 +164,8 @@ void put_crossing(struct compiler *compiler, const char *chain);
 void put_pass_out(struct compiler *compiler);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
-/* An ACK is accepted, and its connection gets a lease. */
-void put_renewals(struct compiler *compiler, const char *chain, enum direction direction);
+/* An ACK of a connection that the busy kernel admitted is accepted, and gets it a short lease. */
+void put_unseen_renewals(struct compiler *compiler, const char *chain, enum direction direction);
 /* Family and shortened lease of such an end. */
 void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */

@@ -34,6 +34,11 @@ enum {
 	/* Where the kernel itself would grant another: the fewer leases of the dead, the fewer cache misses.
 	 */
 	UNSEEN_CLOSING_MS = 1 * SECOND,
+	/* Likewise, and the fewer of ACKs that belong to nothing: the host's stack answers such a one with an
+	 * RST, which ends its lease, but for those that are damaged. */
+	UNSEEN_LEASE_MS = 5 * SECOND,
+	/* Where the host forwards the leases alone tell the daemon of a connection. */
+	UNSEEN_FORWARDED_MS = 30 * SECOND,
 	/* Headers: IPv6 with extension headers, TCP with all options. */
 	COPY_LENGTH = 160,
 	COPY_GATHER = 200,
@@ -295,19 +300,23 @@ static void put_answering(struct compiler *compiler, enum direction direction, s
 /* ---- how they come about ---- */
 
 /* An ACK of a connection that stands brings it a lease. */
-static void put_renewal(struct compiler *compiler, const char *chain, enum end local, enum family family) {
+static void put_renewal(struct compiler *compiler, const char *chain, enum end local, enum family family,
+			uint32_t ms) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
 	expr_family(rule, family);
 	expr_protocol(rule, PROTOCOL_TCP);
 	expr_tcp_kind(rule, true, TCP_ACK);
-	expr_tuple_change(rule, family, local, SET_ADD, lease_set(family), lease_ms(compiler));
+	expr_tuple_change(rule, family, local, SET_ADD, lease_set(family), ms);
 	finish_accept(compiler, rule);
 }
 
-void put_renewals(struct compiler *compiler, const char *chain, enum direction direction) {
+void put_unseen_renewals(struct compiler *compiler, const char *chain, enum direction direction) {
+	uint32_t ms = compiler->options->forwards ? UNSEEN_FORWARDED_MS : UNSEEN_LEASE_MS;
+
 	for (size_t i = 0; i < 2; i++)
-		put_renewal(compiler, chain, lanes[direction].local, families[i]);
+		put_renewal(compiler, chain, lanes[direction].local, families[i],
+			    least(ms, lease_ms(compiler)));
 }
 
 static void put_grant_of(struct compiler *compiler, const struct lane *lane, size_t i) {
@@ -323,7 +332,7 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, siz
 	expr_tuple_change(rule, family, lane->local, SET_ADD, lane->half[i], HALF_MS);
 	finish_accept(compiler, rule);
 
-	put_renewal(compiler, lane->grant, lane->local, family);
+	put_renewal(compiler, lane->grant, lane->local, family, lease_ms(compiler));
 
 	rule = rule_start(NFPROTO_INET, lane->grant);
 	expr_family(rule, family);

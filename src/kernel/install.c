@@ -185,7 +185,7 @@ bool install_remove(struct install *install, struct error *err) {
 	bool done;
 
 	batch_begin(&batch);
-	compile_removal(&batch, install->options.dispatch);
+	compile_removal(&batch);
 	done = send_and_free(install, &batch, &code, err);
 	if (done)
 		install->standing = false;

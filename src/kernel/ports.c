@@ -92,7 +92,7 @@ static bool kernel_can_tell_apart(const struct compiler *compiler, const struct 
 	case BUSY_STATIC:
 		return kernel_can_judge(rule);
 	case BUSY_MENTIONED:
-		return rule_names_sources(rule);
+		return rule_names_sources(rule) && !rule->strict;
 	default:
 		return false;
 	}

@@ -271,6 +271,8 @@ bool queue_send(struct queue *queue, struct error *err) {
 	while (mnl_socket_sendto(queue->socket, queue->verdicts, length) < 0) {
 		if (errno == EINTR)
 			continue;
+		/* They stay open, and an answer to a run would answer them too. */
+		queue->one_by_one = true;
 		return error_set(err, "cannot send verdicts to nfqueue %u: %s", queue->number,
 				 strerror(errno));
 	}

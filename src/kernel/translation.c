@@ -216,6 +216,16 @@ bool translation_outer(struct translations *translations, const struct key *inne
 	return true;
 }
 
+bool translation_inner(struct translations *translations, const struct key *outer, struct key *inner) {
+	struct entry entry;
+
+	if (!is_tracking() || !find_entry(translations, outer, &entry) || !(entry.status & IPS_DST_NAT) ||
+	    !key_equal(&entry.original, outer))
+		return false;
+	*inner = turned(&entry.reply);
+	return true;
+}
+
 /* ---- all ---- */
 
 struct walk {

@@ -10,7 +10,7 @@ from scapy.layers.inet import TCP
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
-from leases import Key, end_lease, end_leases, family_set, key_of, leases, wait_leased
+from leases import Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
 from net import wait_for
 from test_forwarding import at_home  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
@@ -267,6 +267,18 @@ def test_busy_never_leaves_every_connection_to_the_daemon(firewall, servers, net
     for _ in range(CROWD):
         assert outcome(net.cli, side.srv, 80) == OPEN
     assert admitted(daemon) == 0
+
+
+def test_acks_that_belong_to_nothing_fill_no_leases(firewall, request, servers, net, side):
+    """The stack answers none of them with an RST that would end it: they are damaged."""
+    request.getfixturevalue("at_home")
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
+        wire.send(ip(side, side.cli, side.srv) / TCP(sport=41000, dport=80, flags="A", seq=1, ack=1, chksum=1))
+        key = Key(side.srv, 80, side.cli, 41000)
+        wait_leased(net.srv, key)
+        assert lease_left(net.srv, key) <= 5
 
 
 def test_other_ports_stay_closed_while_one_is_busy(firewall, servers, witness, net, side):

@@ -16,6 +16,7 @@ from scapy.layers.l2 import Ether
 
 from clients import OPEN, SILENT, Stopwatch, connect, echo, outcome, udp_outcome, udp_socket
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY, Crowd, listed, wait_list_is_right
+from daemon import program
 from leases import LEASES, key_of, own_key_of, wait_leased
 from net import wait_for
 from test_busy import flush
@@ -250,3 +251,20 @@ def test_closed_on_failure_while_the_queue_is_full(firewall, servers, net, side)
         finally:
             daemon.process.send_signal(signal.SIGCONT)
         assert outcome(net.cli, side.srv, SHORT, patience=3) == OPEN
+
+
+@pytest.mark.parametrize("rules", [RULES, CLOSED_ON_FAILURE], ids=["guard", "closed"])
+def test_what_a_dead_daemon_left_can_be_removed(firewall, servers, net, side, rules):
+    """The way out: refused while a daemon answers, and the host is open afterwards."""
+    daemon = firewall(rules)
+    servers.tcp(CLOSED)
+    command = (program("sallyportd"), "--remove", "--socket", daemon.socket)
+    refused = net.srv.run(*command, check=False)
+    assert refused.returncode == 1 and "another sallyportd answers" in refused.stderr
+    assert outcome(net.cli, side.srv, CLOSED) == SILENT
+    daemon.kill()
+    assert outcome(net.cli, side.srv, CLOSED) == SILENT
+    for _ in range(2):  # that nothing is there is no error
+        assert net.srv.run(*command).stdout.startswith("no rules of sallyport are in the kernel")
+        assert "sallyport" not in net.srv.run("nft", "list", "tables").stdout
+    assert outcome(net.cli, side.srv, CLOSED) == OPEN

@@ -3,6 +3,7 @@
 go by what the wire shows, and what the server sends under its own port belongs to that."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ table {family} turned {{
 		tcp dport 80 redirect to :8080
 		tcp dport 81 redirect to :8081
 		udp dport 53 redirect to :5353
+		udp dport 54 redirect to :5454
 	}}
 }}
 """
@@ -152,3 +154,23 @@ def test_what_the_host_sends_to_strangers_is_still_refused(firewall, host, redir
     with udp_socket(net.srv, side.cli, 7, source_port=5354) as sock:
         sock.send(b"hello")
         wait_for(lambda: daemon.reason("drop.default") == 1, "it is refused")
+
+
+def test_a_flow_that_is_killed_is_cut_both_ways(firewall, host, redirected, net, side):
+    """What the host's own socket sends has a lease of its own, under the port that it has."""
+    daemon = firewall(RULES + "allow in udp 54\n")
+    with net.srv.socket(side.family, socket.SOCK_DGRAM) as server, udp_socket(net.cli, side.srv, 54) as client:
+        server.bind((side.srv, 5454))
+        server.settimeout(5)
+        client.settimeout(5)
+        for _ in range(3):
+            client.send(b"question")
+            _, sender = server.recvfrom(100)
+            server.sendto(b"answer", sender)
+            assert client.recv(100) == b"answer"
+        wait_leased(net.srv, replace(key_of(client, "udp"), local_port=5454))
+        daemon.sallyport("kill", "local-port", "54")
+        client.settimeout(1)
+        with pytest.raises(OSError):
+            server.sendto(b"answer", sender)
+            client.recv(100)

@@ -273,3 +273,18 @@ def test_a_containers_connection_that_ends_in_between_is_not_listed(firewall, pu
         wait_for(lambda: [row["remote_port"] for row in daemon.connections("tcp", "state", "ESTABLISHED")] ==
                  [stays.getsockname()[1]], "what still stands is listed, and no more", 3)
         assert echo(stays)
+
+
+@pytest.mark.parametrize("rule", ["drop in tcp 8080 on wan0\nallow in tcp 8080\n",
+                                  "allow in tcp 8080 on lan0,lo\n"])
+def test_what_the_rules_forbid_on_its_interface_is_not_taken_up(firewall, servers, net, side, rule):
+    servers.tcp(8080)
+    with connect(net.cli, side.srv, 8080) as sock:
+        assert echo(sock)
+        daemon = firewall("default in drop\ndefault out drop\n" + rule)
+        assert not daemon.connections("tcp", "local-port", "8080")
+        sock.settimeout(1)
+        with pytest.raises(OSError):
+            sock.send(b"anybody?")
+            assert not sock.recv(100)
+            raise ConnectionError

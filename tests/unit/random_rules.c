@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const patterns[] = {"eth0", "eth1", "wg*", "wg0", "e*", "lo", "*"};
+static const char *const patterns[] = {"eth0", "eth1", "wg*", "wg0", "e*", "lo", "*"}; /* `not *` is none */
 
 enum { PATTERNS = sizeof(patterns) / sizeof(*patterns) };
 
@@ -341,7 +341,7 @@ static void put_interfaces(struct model *model, struct model_rule *rule) {
 		put(model, " not");
 	unsigned count = 1 + roll(model->dice, 2);
 	for (unsigned i = 0; i < count; i++) {
-		rule->names[i] = patterns[roll(model->dice, PATTERNS)];
+		rule->names[i] = patterns[roll(model->dice, PATTERNS - (rule->on_negate ? 1 : 0))];
 		put(model, "%s%s", i ? "," : " ", rule->names[i]);
 	}
 	rule->name_count = count;

@@ -47,7 +47,11 @@ static const struct {
 };
 
 static void note_length(struct sample *sample, enum length_field field, size_t at) {
-	sample->lengths[sample->length_count++] = (struct sample_length){field, at};
+	sample->lengths[sample->length_count++] = (struct sample_length){field, at, false};
+}
+
+static void note_quoted_length(struct sample *sample, enum length_field field, size_t at) {
+	sample->lengths[sample->length_count++] = (struct sample_length){field, at, true};
 }
 
 static void append_ipv4_options(struct sample *sample, const struct ipv4_options *options) {
@@ -121,7 +125,12 @@ static void append_error(struct sample *sample, bool ipv6, bool tcp) {
 					 &(struct raw_segment){.flags = TCP_ACK, .payload = 8})
 			       : raw_udp(here[ipv6], 40000, there[ipv6], 53);
 	raw_append_icmp(&sample->raw, ipv6 ? 1 : 3, 3, 0);
+	size_t inner = sample->raw.length, transport = inner + raw_transport(&about);
 	raw_append(&sample->raw, about.bytes, about.length);
+	if (!ipv6)
+		note_quoted_length(sample, LENGTH_IPV4_HEADER, inner);
+	note_quoted_length(sample, ipv6 ? LENGTH_IPV6_PAYLOAD : LENGTH_IPV4_TOTAL, inner + (ipv6 ? 4 : 2));
+	note_quoted_length(sample, tcp ? LENGTH_TCP_OFFSET : LENGTH_UDP, transport + (tcp ? 12 : 4));
 }
 
 static void append_transport(struct sample *sample, int transport, bool ipv6) {

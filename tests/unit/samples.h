@@ -6,6 +6,8 @@
 #ifndef SALLYPORT_TESTS_SAMPLES_H
 #define SALLYPORT_TESTS_SAMPLES_H
 
+#include <stdbool.h>
+
 #include "packets.h"
 
 enum { SAMPLE_CHAINS = 10, SAMPLE_TRANSPORTS = 10, SAMPLES = 2 * SAMPLE_CHAINS * SAMPLE_TRANSPORTS };
@@ -22,6 +24,7 @@ struct sample_length {
 		LENGTH_TCP_OFFSET,
 	} field;
 	size_t at;
+	bool quoted; /* it stands in the packet inside an ICMP error */
 };
 
 struct sample {

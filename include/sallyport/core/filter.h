@@ -45,6 +45,8 @@ struct filter {
 	/* Bumped by the daemon when packets may have passed unseen (the guard judged some):
 	 * windows of connections with an older epoch are learned again instead of checked. */
 	_Atomic uint8_t epoch;
+	/* The kernel admits connections by itself, or did lately, of which the table may not know yet. */
+	_Atomic bool behind;
 };
 
 enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REJECT };
@@ -62,7 +64,8 @@ struct decision {
 /* Judges one parsed packet:
  *
  *   an ICMP error            passes where it goes to the sender of the packet inside, and that belongs to a
- *                            connection of the table (with `strict`: and fits its window)
+ *                            connection of the table (with `strict`: and fits its window), or while the
+ *                            table is behind, to one that the rules would let in: the stack checks the rest
  *   of a known connection    its tracker judges: state and window; but the opener's ACK passes where the copy
  *                            of the SYN/ACK may still be on its way here
  *   at HOOK_LEARN            passes, and is entered so that its replies pass

@@ -81,11 +81,15 @@ struct daemon {
 int daemon_run(const struct options *options);
 /* --check */
 int daemon_check(const struct options *options);
+/* --remove; refused while a daemon answers, which would put them back */
+int daemon_remove(const struct options *options);
 
 /* The version in force; valid until the next reload, for the main thread alone. */
 struct policy_version *daemon_policy(const struct daemon *daemon);
 /* Adds up over the workers. */
 struct worker_figures daemon_figures(const struct daemon *daemon);
+/* To the service manager: at work on something long, before READY=1 or after it. */
+void daemon_notify_alive(void);
 /* sd_notify(3) READY=1 with one line of status. */
 void daemon_notify_ready(const struct daemon *daemon);
 

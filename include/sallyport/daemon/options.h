@@ -17,6 +17,7 @@ struct options {
 	uint16_t queue_first, queue_last;
 	bool foreground; /* log to stderr whatever it is */
 	bool check;      /* load the rules, say what is wrong with them, and leave */
+	bool remove;     /* take out of the kernel what an earlier daemon has left there, and leave */
 };
 
 enum options_result {

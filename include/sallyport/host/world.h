@@ -8,7 +8,10 @@
 
 #include "sallyport/core/parse.h"
 
-#define DEFAULT_RULES_FILE "/etc/sallyport/sallyport.rules"
+#ifndef SALLYPORT_SYSCONFDIR /* the Makefile's */
+#define SALLYPORT_SYSCONFDIR "/etc"
+#endif
+#define DEFAULT_RULES_FILE SALLYPORT_SYSCONFDIR "/sallyport/sallyport.rules"
 #define DEFAULT_SOCKET     "/run/sallyport/control"
 
 /* Reads regular files of at most 128 MiB, refuses directories, devices and what holds a NUL

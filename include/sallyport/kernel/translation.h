@@ -34,6 +34,8 @@ struct translated_connection {
  * destination is translated to here (REDIRECT): `inner` as the socket has it, `outer` as the wire shows it.
  * False: it is not translated. */
 bool translation_outer(struct translations *translations, const struct key *inner, struct key *outer);
+/* The other way round. */
+bool translation_inner(struct translations *translations, const struct key *outer, struct key *inner);
 
 /* Calls `see` for all of them: once for each translated side. None where nobody uses conntrack. False: *err
  * says why they are not known. */

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,6 +204,46 @@ static void errors_pass_only_about_known_connections(void **state) {
 	assert_string_equal(judge(world, HOOK_IN, &cut), "drop.stray-error");
 	struct raw refused = raw_udp(THERE, 1, HERE, 2);
 	assert_string_equal(error_about(world, HOOK_OUT, &refused), "pass.related");
+	end(world);
+}
+
+static void errors_about_what_the_busy_kernel_admitted_pass_before_it_is_known(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 80 on eth0\ndefault out allow\n", 100);
+	struct raw_segment data = {.flags = AC, .seq = 1, .ack = 1, .window = 100, .payload = 10};
+	struct raw answer = raw_tcp(HERE, 80, THERE, 40000, &data);
+	struct raw closed = raw_tcp(HERE, 81, THERE, 40000, &data), udp = raw_udp(HERE, 80, THERE, 40000);
+	assert_string_equal(error_about(world, HOOK_IN, &answer), "drop.stray-error");
+	world->filter.behind = true;
+	assert_string_equal(error_about(world, HOOK_IN, &answer), "pass.related");
+	assert_string_equal(error_about(world, HOOK_IN, &closed), "drop.stray-error");
+	assert_string_equal(error_about(world, HOOK_IN, &udp), "drop.stray-error");
+	world->interface = 2;
+	assert_string_equal(error_about(world, HOOK_IN, &answer), "drop.stray-error");
+	assert_int_equal(entries(world), 0);
+	end(world);
+}
+
+/* Another worker has judged by the new rules already, and the number is one of those. */
+static void a_worker_with_old_rules_reads_no_rule_of_the_new(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	struct rule_counters counters[200] = {0};
+	struct raw_segment answer = {.flags = SA, .seq = 500, .ack = 101, .window = 100};
+	struct raw about = raw_tcp(HERE, 22, THERE, 40000, &answer);
+	char many[8192] = "";
+	size_t length = 0;
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	for (unsigned i = 0; i < 150; i++)
+		length += (size_t)snprintf(many + length, sizeof many - length, "drop in udp %u\n", i + 1);
+	snprintf(many + length, sizeof many - length, "allow in tcp 22\n");
+	load(world, many);
+	error_about(world, HOOK_IN, &about);
+	assert_true(only_entry(world).rule > 100);
+	free(world->policy.counters);
+	world->policy = (struct policy){world->rulesets[0], counters};
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 0), "drop.state");
+	world->policy.counters = NULL;
 	end(world);
 }
 
@@ -437,6 +478,8 @@ int main(void) {
 	    cmocka_unit_test(echo_requests_need_a_rule_by_their_type),
 	    cmocka_unit_test(other_icmp_is_judged_packet_by_packet),
 	    cmocka_unit_test(errors_pass_only_about_known_connections),
+	    cmocka_unit_test(errors_about_what_the_busy_kernel_admitted_pass_before_it_is_known),
+	    cmocka_unit_test(a_worker_with_old_rules_reads_no_rule_of_the_new),
 	    cmocka_unit_test(a_reload_keeps_what_stays_allowed_and_cuts_the_rest),
 	    cmocka_unit_test(a_thread_with_older_rules_cuts_nothing_newer),
 	    cmocka_unit_test(the_next_generation_is_newer_wherever_the_byte_wraps),

@@ -167,6 +167,34 @@ static void a_copy_of_a_stranger_changes_nothing(void **state) {
 	end(world);
 }
 
+static void the_windows_follow_what_leaves_translated_and_does_not_fit(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("inspect all\ndefault out drop\n", 100);
+	assert_string_equal(tcp(world, HOOK_LEARN, 6000, S, 100, 0, 0), "pass.learned");
+	assert_string_equal(tcp(world, HOOK_IN, 6000, SA, 900, 101, 0), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_LEARN, 6000, AC, 101, 901, 0), "pass.connection");
+	assert_int_equal(only_entry(world).flags & CONNECTION_LEASED, 0);
+	assert_string_equal(tcp(world, HOOK_IN, 6000, AC, 901, 3000000050, 10), "drop.window");
+	assert_string_equal(tcp(world, HOOK_LEARN, 6000, AC, 3000000000, 901, 50), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 6000, AC, 901, 3000000050, 10), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_LEARN, 6000, AC, 3000000050, 911, 50), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 6000, AC, 911, 101, 10), "drop.window"); /* the old place */
+	end(world);
+}
+
+static void the_windows_follow_a_copy_that_does_not_fit(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22 strict\n", 100);
+	shake_hands(world, 22);
+	assert_int_equal(only_entry(world).flags & CONNECTION_LEASED, 0);
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 3000000000, 501, 10), "drop.window");
+	assert_true(see_tcp(world, HOOK_IN, 22, AC, 3000000000, 501)); /* the kernel has let it pass */
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 3000000000, 501, 10), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 3000000010, 10), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "drop.window"); /* the old place */
+	end(world);
+}
+
 static void what_was_cut_stays_out(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22\nallow in udp 5000\n", 100);
@@ -212,6 +240,8 @@ int main(void) {
 	    cmocka_unit_test(a_rule_that_became_strict_ends_leases),
 	    cmocka_unit_test(a_udp_lease_takes_more_than_one_packet_from_outside),
 	    cmocka_unit_test(a_copy_of_a_stranger_changes_nothing),
+	    cmocka_unit_test(the_windows_follow_what_leaves_translated_and_does_not_fit),
+	    cmocka_unit_test(the_windows_follow_a_copy_that_does_not_fit),
 	    cmocka_unit_test(what_was_cut_stays_out),
 	    cmocka_unit_test(a_syn_takes_the_place_of_what_was_cut),
 	};

@@ -172,6 +172,16 @@ static void a_service_may_stand_on_the_systems_port_of_its_own_name(void **state
 	free(must_fail("service ssh = tcp ssh,99999\nallow in ssh\n"));
 }
 
+static void not_any_interface_is_an_error(void **state) {
+	char *shown = must_fail("allow in tcp 22 on not *\n");
+
+	(void)state;
+	assert_non_null(strstr(shown, "`not *` leaves no interface"));
+	free(shown);
+	free(must_fail("allow in tcp 22 on not eth0,*\n"));
+	ruleset_free(must_load("allow in tcp 22 on *\nallow in tcp 23 on not e*\n"));
+}
+
 static void not_is_complemented(void **state) {
 	static const struct match ports[] = {
 	    {PROTOCOL_TCP, {0, 21}}, {PROTOCOL_TCP, {23, 1023}}, {PROTOCOL_TCP, {49152, 65535}}};
@@ -513,6 +523,7 @@ int main(void) {
 	    cmocka_unit_test(names_that_the_database_lacks_are_built_in),
 	    cmocka_unit_test(services_of_the_file_win_over_the_database),
 	    cmocka_unit_test(a_service_may_stand_on_the_systems_port_of_its_own_name),
+	    cmocka_unit_test(not_any_interface_is_an_error),
 	    cmocka_unit_test(not_is_complemented),
 	    cmocka_unit_test(a_name_with_other_ports_on_udp_makes_two_rules),
 	    cmocka_unit_test(strict_is_about_its_rule_alone),

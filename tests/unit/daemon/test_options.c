@@ -55,6 +55,8 @@ static void test_all_options(void **state) {
 	assert_int_equal(options.queue_last, 5);
 	assert_true(options.foreground);
 	assert_true(options.check);
+	assert_int_equal(parse("--remove", &options), OPTIONS_RUN);
+	assert_true(options.remove);
 }
 
 static void test_state_directory_of_systemd(void **state) {
@@ -72,8 +74,8 @@ static void test_state_directory_of_systemd(void **state) {
 }
 
 static void test_wrong_usage_is_told(void **state) {
-	static const char *const wrong[] = {"--rules",       "--queue x", "--queue 5-2",
-					    "--queue 65536", "extra",     "--bogus"};
+	static const char *const wrong[] = {"--check --remove", "--rules", "--queue x", "--queue 5-2",
+					    "--queue 65536",    "extra",   "--bogus"};
 	struct options options;
 
 	(void)state;
