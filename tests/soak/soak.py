@@ -104,6 +104,7 @@ class Soak:
             self.done[accident] += 1
             self.ledger.look(self.daemon)
             time.sleep(self.random.uniform(0.2, 1.0))
+        self.check("accidents", "not one of each" if seconds >= 60 and set(self.done) != set(DECK) else "")
 
     # the end
 
@@ -153,8 +154,9 @@ class Soak:
             self.check("traffic", fault)
 
     def report(self):
+        allowed = {name: count for name, count in self.ledger.allowed().items() if count != float("inf")}
         for title, figures in (("done", self.done), ("traffic", self.traffic.summary()),
-                               ("refused", self.ledger.refused())):
+                               ("refused", self.ledger.refused()), ("of which could be explained", allowed)):
             print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in figures.items()))
 
 

@@ -17,6 +17,8 @@ WEB, ECHO, FLOW, DNS, SSH, BULK, VICTIM, CLOSED = 8000, 9000, 9001, 5300, 22, 52
 PUBLISHED, PUBLISHED_FLOW = 8080, 5353  # of the container's 80 and 53
 PATIENCE = 20  # seconds; a SYN that an accident has lost is repeated after 1, 3 and 7
 CHURN = (500, 2000, 5000)  # connections a second, in turn
+CHURN_SECONDS = 3
+REACHED = 0.8  # of that, at least, over all
 
 RULES = f"""default in drop
 default out drop
@@ -82,7 +84,7 @@ class Traffic:
 
     def __init__(self, net, scratch, rates):
         self.net, self.scratch, self.rates = net, scratch, rates
-        self.loads, self.servers, self.done = {}, [], Counter()
+        self.loads, self.servers, self.done, self.wanted = {}, [], Counter(), 0
 
     def __enter__(self):
         self.net.cli.sysctl("net/ipv4/ip_local_port_range", "1024 65535")
@@ -164,9 +166,11 @@ class Traffic:
         """HTTP, a connection a request, some thousand a second."""
         rate = self.rates[self.done["rounds of churn"] % len(self.rates)]
         program = os.path.join(ROOT, "build/bench/http_load")
-        said = self.net.cli.run(program, IPV4.srv, 1, WEB, rate, 3)
+        said = self.net.cli.run(program, IPV4.srv, 1, WEB, rate, CHURN_SECONDS)
         opened, answered, failed = map(int, said.stdout.split())
-        self.done.update({"rounds of churn": 1, "churned connections": opened, "of them answered": answered, "of them lost": failed})
+        self.wanted += rate * CHURN_SECONDS
+        self.done.update({"rounds of churn": 1, "churned connections": opened, "of them answered": answered,
+                          "of them lost": failed})
 
     def bulk(self):
         """One TCP stream, 100 Mbit/s, checked by its exit status."""
@@ -246,6 +250,9 @@ class Traffic:
         wrong += [f"{name}: it never got on" for name, load in self.loads.items() if not load.rounds]
         wrong += [f"{name}: bytes came back changed" for name, load in self.loads.items()
                   if isinstance(load, Transfer) and not load.whole()]
+        churned = self.done["churned connections"]
+        if churned < REACHED * self.wanted:
+            wrong.append(f"churn: {churned} connections of {self.wanted} that were wanted")
         passed = self.witness.behind("closed")
         if passed or not self.witness.before("closed"):
             wrong.append(f"the closed port: {passed} packets came through of {self.witness.before('closed')}")
