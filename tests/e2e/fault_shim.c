@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * For LD_PRELOAD: a kernel without one of netlink's protocols, a wall clock that is wrong.
+ * For LD_PRELOAD: a kernel without one of netlink's protocols or one of nfnetlink's subsystems, a wall clock
+ * that is wrong.
  *
- * SHIM_NO_NETLINK=N: protocol N of AF_NETLINK is not supported.
- * SHIM_CLOCK=FILE:   seconds in FILE are added to the wall clock, anew at every look.
+ * SHIM_NO_NETLINK=N:   protocol N of AF_NETLINK is not supported.
+ * SHIM_NO_SUBSYSTEM=N: nor is subsystem N of nfnetlink: what is sent to it goes to one that no kernel has.
+ * SHIM_CLOCK=FILE:     seconds in FILE are added to the wall clock, anew at every look.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
+#include <linux/netlink.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -23,6 +27,37 @@ int socket(int domain, int type, int protocol) {
 		return -1;
 	}
 	return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+enum { UNKNOWN = 0x7f };
+
+/* Messages to the subsystem, in `bytes`, are for nobody. */
+static void misdirect(char *bytes, size_t length, int subsystem) {
+	struct nlmsghdr message;
+
+	for (size_t at = 0; at + sizeof(message) <= length; at += NLMSG_ALIGN(message.nlmsg_len)) {
+		memcpy(&message, bytes + at, sizeof(message));
+		if (message.nlmsg_len < sizeof(message))
+			return;
+		if (message.nlmsg_type >> 8 == subsystem)
+			message.nlmsg_type = (uint16_t)(UNKNOWN << 8 | (message.nlmsg_type & 0xff));
+		memcpy(bytes + at, &message, sizeof(message));
+	}
+}
+
+ssize_t sendto(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *to,
+	       socklen_t to_length) {
+	const char *missing = getenv("SHIM_NO_SUBSYSTEM");
+	char *copy = missing && to && to->sa_family == AF_NETLINK ? malloc(length) : NULL;
+	ssize_t sent;
+
+	if (copy) {
+		memcpy(copy, bytes, length);
+		misdirect(copy, length, atoi(missing));
+	}
+	sent = syscall(SYS_sendto, fd, copy ? copy : bytes, length, flags, to, to_length);
+	free(copy);
+	return sent;
 }
 
 static long step(void) {

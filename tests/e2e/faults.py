@@ -4,6 +4,7 @@ that a test can answer its packets, break its queue or starve its buffer; and tr
 whether the firewall is what it was."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 from clients import OPEN, SILENT, connect, echo, outcome, udp_outcome
 from crowd import CLOSED, FLOW, SHORT, STEADY
+from inject import Thread
 from leases import key_of, own_key_of, wait_leased
 from net import wait_for
 
@@ -120,9 +122,21 @@ def _descriptor_of(pid, inode):
     raise AssertionError(f"process {pid} has no socket {inode}")
 
 
+def descriptor_in(daemon, port):
+    """The daemon's own number for its netlink socket with this port id."""
+    return _descriptor_of(daemon.process.pid, _inode_of(daemon.namespace, port))
+
+
+def close_under(daemon, port):
+    """The daemon itself closes the socket, and does not know of it."""
+    number = descriptor_in(daemon, port)
+    with Thread(daemon.process.pid) as inside:
+        assert inside.call("close", number) == 0
+
+
 def daemons_socket(daemon, port):
     """The daemon's netlink socket with this port id, as a socket of this process too."""
-    wanted = _descriptor_of(daemon.process.pid, _inode_of(daemon.namespace, port))
+    wanted = descriptor_in(daemon, port)
     process = os.pidfd_open(daemon.process.pid)
     try:
         descriptor = _libc.syscall(SYS_PIDFD_GETFD, process, wanted, 0)
@@ -159,6 +173,43 @@ def stopped(daemon):
         yield
     finally:
         daemon.process.send_signal(signal.SIGCONT)
+
+
+# what interfaces do for the stack
+
+SIOCETHTOOL, SS_FEATURES = 0x8946, 4
+GSTRINGS, GSSET_INFO, GFEATURES, SFEATURES = 0x1b, 0x37, 0x3a, 0x3b
+
+
+def _ethtool(namespace, interface, request):
+    """The kernel's answer, as long as the request."""
+    buffer = ctypes.create_string_buffer(request, len(request))
+    with namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", interface.encode(), ctypes.addressof(buffer)))
+    return buffer.raw
+
+
+def _features(namespace, interface):
+    """Their names in the order of their bits."""
+    request = struct.pack("=IIQI", GSSET_INFO, 0, 1 << SS_FEATURES, 0)
+    count, = struct.unpack_from("=I", _ethtool(namespace, interface, request), 16)
+    request = struct.pack("=III", GSTRINGS, SS_FEATURES, count) + bytes(32 * count)
+    names = _ethtool(namespace, interface, request)[12:]
+    return [names[at:at + 32].split(b"\0")[0].decode() for at in range(0, len(names), 32)]
+
+
+def switch(namespace, interface, on, names):
+    """`ethtool -K interface NAME on|off ...`; true where all of them are so then."""
+    known = _features(namespace, interface)
+    if not set(names) <= set(known):
+        return False
+    wanted = [sum(1 << bit for bit, name in enumerate(known[first:first + 32]) if name in names)
+              for first in range(0, len(known), 32)]
+    _ethtool(namespace, interface, struct.pack("=II", SFEATURES, len(wanted)) +
+             b"".join(struct.pack("=II", bits, bits if on else 0) for bits in wanted))
+    request = struct.pack("=II", GFEATURES, len(wanted)) + bytes(16 * len(wanted))
+    active = struct.unpack(f"={4 * len(wanted)}I", _ethtool(namespace, interface, request)[8:])[2::4]
+    return all(now & bits == (bits if on else 0) for now, bits in zip(active, wanted))
 
 
 # traffic

@@ -39,7 +39,8 @@ REQUEST_MAX = 64 << 10  # include/sallyport/daemon/client.h
 PLACES = 64             # include/sallyport/daemon/control.h
 SANITIZED = "debug" in BUILD or "tsan" in BUILD
 ROOM = 40 << 20         # what the daemon may grow by: its places, each with its buffers full
-LATENCY_SECONDS = 0.5
+LATENCY_SECONDS, LOOKS = 0.3, 7
+MEDIAN_US, MOST_US = 200, 8000  # more than in the calm
 PAUSE_US = 200
 READERS = ("status", "list", "rules", "stats", "explain")
 CHANGES = ("kill", "reload")
@@ -90,27 +91,37 @@ def descriptors(daemon):
 
 
 class Latency:
-    """From SYN to SYN/ACK through the daemon, in microseconds."""
+    """From SYN to SYN/ACK through the daemon, in microseconds. Who measures waits for nobody, by its niceness."""
 
     def __init__(self, net, tool):
         self.net, self.tool = net, tool
-        self.count = 0  # of the last measurement
+        self.count = 0  # of the last look
 
-    def measure(self):
-        said = self.net.cli.run(self.tool, IPV4.srv, OPEN_PORT, PAUSE_US, LATENCY_SECONDS).stdout.split()
+    def look(self):
+        """(median, 99th percentile)"""
+        done = self.net.cli.run("nice", "-n", "-20", self.tool, IPV4.srv, OPEN_PORT, PAUSE_US, LATENCY_SECONDS)
+        said = done.stdout.split()
         self.count, half, most = int(said[0]), float(said[1]), float(said[2])
-        assert self.count > 50, "hardly anything was measured"
         return half, most
 
+    def measure(self):
+        """The middle ones of three looks."""
+        looks = [self.look() for _ in range(3)]
+        assert self.count > 50, "hardly anything was measured"
+        return tuple(sorted(figure)[1] for figure in zip(*looks))
+
     def check_unmoved(self, what, calm):
-        """Clients take their share of the processors, which may double it; waiting for one would be far more,
-        and at each of three looks, so that a moment of other work on the machine is no failure."""
-        for _ in range(3):
-            half, most = self.measure()
+        """Clients take their share of the processors, which may double the median, and one packet in a hundred
+        may wait for a turn or two of the scheduler. Most of the looks say that it is no more: who waits for a
+        client does so at each of them, and other work on the machine comes and goes. Where there is so much of
+        it that the calm was none, that counts threefold."""
+        verdicts = []
+        while verdicts.count(True) <= LOOKS // 2:
+            half, most = self.look()
             print(f"SYN latency, us: p50 {calm[0]:.0f} -> {half:.0f}, p99 {calm[1]:.0f} -> {most:.0f}: {what}")
-            if SANITIZED or (half <= 2 * calm[0] + 200 and most <= 10 * calm[1] + 50000):
-                return
-        pytest.fail(f"packets wait: median {calm[0]} us -> {half} us, p99 {calm[1]} us -> {most} us")
+            verdicts.append(SANITIZED or half <= 2 * calm[0] + MEDIAN_US and most <= 3 * calm[1] + MOST_US)
+            if verdicts.count(False) > LOOKS // 2:
+                pytest.fail(f"packets wait: median {calm[0]} us -> {half} us, p99 {calm[1]} us -> {most} us")
 
 
 @pytest.fixture
@@ -448,7 +459,7 @@ ABUSES = (garbage, half_a_line, endless_lines, idle_clients, reconnects, reconne
 def test_what_is_measured_goes_through_the_daemon(daemon, latency):
     """Or the tests below would prove nothing. A port used again may still be known."""
     judged = daemon.reason("pass.rule")
-    latency.measure()
+    latency.look()
     assert daemon.reason("pass.rule") >= judged + 0.9 * latency.count
 
 

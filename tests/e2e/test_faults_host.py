@@ -16,7 +16,7 @@ import pytest
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import CLOSED, RULES, SHORT
 from daemon import BUILD, ENVIRONMENT, program
-from faults import refused_to_start, wait_log
+from faults import LOG_GROUP, log_owner, queue_line, refused_to_start, wait_log
 from net import run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -78,6 +78,39 @@ def test_a_kernel_without_a_netlink_protocol(firewall, net, shim, protocol, name
     daemon.wrapper = ["env", f"LD_PRELOAD={shim}", f"SHIM_NO_NETLINK={protocol}"]
     refused_to_start(daemon, name, "Protocol not supported")
     assert net.srv.run("nft", "list", "ruleset").stdout == ""
+
+
+SUBSYSTEMS = {"queue": (3, "nfqueue 0", "nfnetlink_queue"),
+              "log": (4, f"nflog group {LOG_GROUP}", "nfnetlink_log"),
+              "nftables": (10, "nftables", "nf_tables")}
+
+
+@plain_build_only
+@pytest.mark.parametrize("what", SUBSYSTEMS)
+def test_a_kernel_without_a_netfilter_module(firewall, net, shim, what):
+    """One line that names it, exit 1, nothing left in the kernel; with the module it starts."""
+    number, *texts = SUBSYSTEMS[what]
+    daemon = firewall(RULES, started=False)
+    daemon.wrapper = ["env", f"LD_PRELOAD={shim}", f"SHIM_NO_SUBSYSTEM={number}"]
+    assert len(refused_to_start(daemon, *texts)) == 1
+    assert net.srv.run("nft", "list", "ruleset").stdout == ""
+    assert queue_line(net.srv) is None and log_owner(net.srv) is None
+    assert not os.path.exists(daemon.socket)
+    daemon.wrapper = []
+    daemon.start()
+
+
+@plain_build_only
+def test_a_kernel_without_conntracks_netlink(firewall, traffic, shim):
+    """What others have open through this host cannot be asked for: the daemon says so and does without."""
+    daemon = firewall(RULES, started=False)
+    daemon.wrapper = ["env", f"LD_PRELOAD={shim}", "SHIM_NO_SUBSYSTEM=1"]
+    daemon.start()
+    wait_log(daemon, "conntrack cannot be read")
+    flows = traffic()
+    flows.check()
+    daemon.restart()
+    flows.check()
 
 
 # the clock

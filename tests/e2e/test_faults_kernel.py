@@ -15,10 +15,11 @@ import subprocess
 
 import pytest
 
-from clients import OPEN, SILENT, connect, echo, outcome, udp_outcome
+from clients import OPEN, SILENT, connect, echo, outcome, udp_outcome, udp_socket
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY
-from faults import attribute, netfilter_socket, refused_to_start, stopped, wait_log
-from leases import HALVES, LEASES, key_of, lease_left
+from faults import attribute, netfilter_socket, refused_to_start, stopped, wait_log, waiting
+from leases import (HALVES, LEASES, elements, forget_leases, key_of, lease_left, leases, own_key_of,
+                    wait_leased)
 from load import Load
 from net import BOTH, wait_for
 
@@ -319,10 +320,45 @@ def test_a_connection_outlives_its_interface(firewall, servers, net, side):
         net.srv.run("ip", "link", "del", "wan2", check=False)
 
 
+def test_an_interface_that_goes_while_its_packets_wait(firewall, servers, net, side):
+    """In the queue of a daemon that stands still: the kernel drops them with it, none comes back to haunt the
+    next of its name, and what is sent again gets in."""
+    servers.tcp(80, CLOSED).udp(53, CLOSED)
+    daemon = firewall(ON_WAN2)
+    here = side.at(9, 1)
+    try:
+        join(net, side)
+        with connect(net.cli, here, 80) as old, net.cli.socket(side.family) as new, \
+                udp_socket(net.cli, here, 53) as flow, udp_socket(net.cli, here, CLOSED) as knock:
+            assert echo(old)
+            new.setblocking(False)
+            with stopped(daemon):
+                before = waiting(net.srv)
+                new.connect_ex((here, 80))
+                for sock in (flow, knock, flow, knock):
+                    sock.send(b"wait")
+                wait_for(lambda: waiting(net.srv) >= before + 5, "they wait in the queue")
+                net.srv.run("ip", "link", "del", "wan2")
+                wait_for(lambda: waiting(net.srv) == 0, "none waits any more")
+                assert not servers.datagrams[53]
+                join(net, side)
+            for sock in (new, flow):
+                sock.settimeout(5)
+                assert echo(sock)
+            assert echo(old, b"q" * 100_000)
+        assert outcome(net.cli, here, 80, patience=3) == OPEN
+        assert outcome(net.cli, here, CLOSED, patience=0.1) == SILENT
+        assert udp_outcome(net.cli, here, CLOSED, patience=0.1) == SILENT
+        assert servers.datagrams[53] == 1 and not servers.accepted[CLOSED] and not servers.datagrams[CLOSED]
+        assert daemon.running
+    finally:
+        net.srv.run("ip", "link", "del", "wan2", check=False)
+
+
 # sets that are full
 
-def strangers(side, first, end, per_message):
-    """Batches that put connections which nobody has into half_in4 or half_in6, for an hour: nft takes long."""
+def strangers(side, kind, first, end, per_message):
+    """Batches that put connections which nobody has into the family's set, for an hour: nft takes long."""
     zeros = bytes(8 if side.version == 6 else 0)
     port, protocol, hour = b"\0\1\0\0", b"\6\0\0\0", attribute(4, struct.pack("!Q", 3_600_000))
     for begin in range(first, end, per_message):
@@ -334,7 +370,7 @@ def strangers(side, first, end, per_message):
                 local, remote = b"\xfe\x80" + bytes(2) + zeros + local, bytes(4) + zeros + remote
             key = attribute(1 | NESTED, attribute(1, local + port + remote + port + protocol))
             elements += attribute(1 | NESTED, key + hour)
-        body = (attribute(1, b"sallyport\0") + attribute(2, f"half_in{side.version}\0".encode()) +
+        body = (attribute(1, b"sallyport\0") + attribute(2, f"{kind}{side.version}\0".encode()) +
                 attribute(3 | NESTED, elements))
         yield (nft_message(BATCH_BEGIN, 1, resource=10) + nft_message(NEW_ELEMENTS, 1 | 0x400, body) +
                nft_message(BATCH_END, 1, resource=10))
@@ -354,6 +390,17 @@ def refusals(sock):
         return found
 
 
+def fill(net, side, kind, size):
+    """Until there is no place left: by many at a time, then by a few, then one by one."""
+    most = size - min(size // 10, 500)
+    with netfilter_socket(net.srv) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, 32, 1 << 20)  # SO_SNDBUFFORCE
+        for first, end, per_message in ((0, most, 500), (most, size + 50, 16), (size + 50, size + 70, 1)):
+            for batch in strangers(side, kind, first, end, per_message):
+                sock.sendto(batch, (0, 0))  # one that does not fit is refused whole
+        assert refusals(sock) == {errno.ENFILE}
+
+
 def check_many(net, side, count):
     socks = [connect(net.cli, side.srv, STEADY) for _ in range(count)]
     for sock in socks:
@@ -366,18 +413,48 @@ def test_half_full(firewall, traffic, net, side):
     """No place for a handshake: it goes through the daemon, and the connection gets its lease."""
     daemon = firewall(RULES)
     flows = traffic()
-    with netfilter_socket(net.srv) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, 32, 1 << 20)  # SO_SNDBUFFORCE
-        for batch in (*strangers(side, 0, 65000, 500), *strangers(side, 65000, 65600, 16)):
-            sock.sendto(batch, (0, 0))  # one that does not fit is refused whole
-        assert refusals(sock) == {errno.ENFILE}
+    fill(net, side, "half_in", 65536)
     check_many(net, side, 40)
     flows.check()
     assert daemon.running
 
 
-def test_lease_set_full(firewall, servers, net, side):
-    """More connections than leases: all of them go on, by the daemon."""
+LEASES_MOST = 1000
+
+
+def test_lease_set_full(firewall, servers, servers_at, net, side):
+    """No place for a lease: connections of both directions go on by the daemon, and when there is room again
+    they get theirs."""
+    servers.tcp(STEADY, CLOSED)
+    servers_at(net.cli).tcp(STEADY, CLOSED)
+    daemon = firewall(f"connections {LEASES_MOST}\n" + RULES)
+    fill(net, side, "lease", LEASES_MOST)
+    assert len(elements(net.srv, f"lease{side.version}")) == LEASES_MOST
+    inward = [connect(net.cli, side.srv, STEADY) for _ in range(10)]
+    outward = [connect(net.srv, side.cli, STEADY) for _ in range(10)]
+    socks, keys = inward + outward, {*map(key_of, inward), *map(own_key_of, outward)}
+    assert all(echo(sock) for sock in socks)
+    wait_for(lambda: not keys & {key for half in HALVES for key in elements(net.srv, half)},
+             "their second in half is over")
+    for _ in range(3):
+        judged = daemon.reason("pass.connection")
+        assert all(echo(sock, b"q" * 10_000) for sock in socks)
+        assert not keys & set(leases(net.srv))
+        assert daemon.reason("pass.connection") >= judged + 2 * len(socks)
+    assert len(elements(net.srv, f"lease{side.version}")) == LEASES_MOST
+    assert outcome(net.cli, side.srv, CLOSED, patience=0.15) == SILENT
+    assert outcome(net.srv, side.cli, CLOSED, patience=0.15) != OPEN
+    forget_leases(net.srv)
+    assert all(echo(sock) for sock in socks)
+    for key in keys:
+        wait_leased(net.srv, key)
+    for sock in socks:
+        sock.close()
+
+
+def test_table_full(firewall, servers, net, side):
+    """More connections than the table holds: those that are in it go on, nothing closed opens, and when they
+    have ended there is room again."""
     servers.tcp(STEADY, CLOSED)
     daemon = firewall("connections 64\n" + RULES)
     socks = []

@@ -136,3 +136,28 @@ def test_ipv4_options(arena, name):
 @pytest.mark.parametrize("name", CASES6)
 def test_ipv6_extension_headers(arena, name):
     judged(arena, IPV6, *CASES6[name])
+
+
+@pytest.fixture(scope="module")
+def headless():
+    """An arena whose daemon has been killed: the guard judges."""
+    made = Arena()
+    made.daemon.kill()
+    yield made
+    made.close()
+
+
+CASES = [(IPV4, name) for name in CASES4] + [(IPV6, name) for name in CASES6]
+
+
+@pytest.mark.parametrize("side, name", CASES, ids=[f"{side.name}-{name}" for side, name in CASES])
+def test_without_the_daemon(headless, side, name):
+    """Nobody is asked, and still nothing closed comes through; what is open comes as far as with the daemon. The
+    kernel's rules find the ports behind any number of headers, so more of that may come than with it."""
+    build, _, through = (CASES4 if side.version == 4 else CASES6)[name]
+    messages = headless.messages(side)
+    opens = {str(one) for one in messages if one.opens}
+    report = headless.judge(side, [build(one) for one in messages], 3 if through == ANSWERED else 0)
+    assert report.answered <= report.behind <= opens
+    assert through == NEVER or report.behind == opens
+    assert through == NEVER or report.answered == (opens if through == ANSWERED else set())

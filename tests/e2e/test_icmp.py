@@ -17,7 +17,7 @@ from scapy.packet import Raw
 
 from clients import Servers, connect, echo, receive
 from daemon import Daemon
-from net import IPV4, IPV6, Namespace, wait_for
+from net import IPV4, IPV6, Namespace, Network, wait_for
 from probes import DELIVERED, DROPPED, ICMPV6, SENTINEL_RULE, Probe, Range
 from probes import ICMP as ICMPV4
 from wire import Wire, ip
@@ -99,13 +99,28 @@ def icmp_probes():
     return probes
 
 
-@pytest.fixture(scope="module")
-def icmp_outcomes(net, guarded):
+def outcomes_of_icmp(net):
     """What became of every type, each way, sent in one burst."""
     probes = icmp_probes()
     with Range(net) as place:
         outcomes = place.outcomes(place.send(probes.values()))
     return dict(zip(probes, outcomes.values()))
+
+
+@pytest.fixture(scope="module")
+def icmp_outcomes(net, guarded):
+    return outcomes_of_icmp(net)
+
+
+@pytest.fixture(scope="module")
+def headless_outcomes():
+    """In a network whose daemon has been killed: the guard judges."""
+    with Network() as net:
+        daemon = Daemon(net.srv, RULES).start()
+        daemon.kill()
+        yield outcomes_of_icmp(net)
+        daemon.finish()
+        shutil.rmtree(daemon.directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -323,17 +338,17 @@ def test_a_transfer_finds_the_path_mtu(daemon, net, far, far_servers, side, way,
 
 @pytest.mark.parametrize("inward", [True, False], ids=["in", "out"])
 @pytest.mark.parametrize("kind", NEEDED, ids=lambda kind: NEEDED[kind].replace(" ", "-"))
-def test_icmpv6_that_rfc4890_wants_open_stays_open(daemon, icmp_outcomes, kind, inward):
-    """RFC 4890 4.4.1, under defaults and rules that drop all of it."""
-    assert icmp_outcomes[6, kind, inward] == DELIVERED
+def test_icmpv6_that_rfc4890_wants_open_stays_open(daemon, icmp_outcomes, headless_outcomes, kind, inward):
+    """RFC 4890 4.4.1, under defaults and rules that drop all of it, and with the daemon dead too."""
+    assert icmp_outcomes[6, kind, inward] == headless_outcomes[6, kind, inward] == DELIVERED
 
 
 @pytest.mark.parametrize("version,kind", [(6, kind) for kind in REFUSED] + [(4, kind) for kind in REFUSED_IPV4],
                          ids=[f"IPv6-{name.replace(' ', '-')}" for name in REFUSED.values()] +
                          [f"IPv4-{name.replace(' ', '-')}" for name in REFUSED_IPV4.values()])
-def test_icmp_that_the_file_refuses_is_dropped(daemon, icmp_outcomes, version, kind):
-    """Redirects above all: they are no errors about a connection, and nobody needs them."""
-    assert icmp_outcomes[version, kind, True] == DROPPED
+def test_icmp_that_the_file_refuses_is_dropped(daemon, icmp_outcomes, headless_outcomes, version, kind):
+    """Redirects above all: they are no errors about a connection, and nobody needs them. The guard does so too."""
+    assert icmp_outcomes[version, kind, True] == headless_outcomes[version, kind, True] == DROPPED
 
 
 LINK_LOCAL = "fe80::77"

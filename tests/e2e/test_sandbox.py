@@ -5,6 +5,7 @@ test_sandbox_kills.py."""
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 
@@ -12,7 +13,10 @@ import pytest
 
 from clients import OPEN, outcome
 from daemon import Daemon
+from inject import Ended
 from intruder import attempt, injecting, need_filter, threads
+from net import Network
+from test_sandbox_kills import DEADLY
 
 CAP_NET_ADMIN = 1 << 12
 RULES = "default in drop\nallow in tcp 80\n"
@@ -25,8 +29,11 @@ PRIVATE_ANONYMOUS = 0x22
 
 @pytest.fixture(scope="module")
 def running(net):
-    """One daemon for all that does not kill it."""
-    daemon = Daemon(net.srv, RULES).start()
+    """One daemon for all that does not kill it. Its socket has a directory of its own, as it has in /run."""
+    daemon = Daemon(net.srv, RULES)
+    daemon.write("run/beside", "")
+    daemon.socket = os.path.join(daemon.directory, "run", "control")
+    daemon.start()
     with tempfile.NamedTemporaryFile(prefix="sallyport-e2e-", delete=False) as file:
         daemon.elsewhere = file.name
     yield daemon
@@ -68,11 +75,18 @@ PATHS = {
     "removes a file there": ("OK", "unlink", "{state}/newer"),
     "writes /etc/passwd": ("EACCES", "open", "/etc/passwd", WRONLY),
     "writes its rules": ("EACCES", "open", "{directory}/sallyport.rules", RDWR),
-    "makes a file beside its socket": ("EACCES", "open", "{directory}/new", WRONLY | CREAT, 0o600),
+    "removes its rules": ("EACCES", "unlink", "{directory}/sallyport.rules"),
+    "makes a file beside its rules": ("EACCES", "open", "{directory}/new", WRONLY | CREAT, 0o600),
+    "makes a file beside its socket": ("EACCES", "open", "{directory}/run/new", WRONLY | CREAT, 0o600),
+    "writes a file beside its socket": ("EACCES", "open", "{directory}/run/beside", WRONLY),
     "makes a file in /tmp": ("EACCES", "openat", AT_FDCWD, "/tmp/sallyport-new", WRONLY | CREAT, 0o600),
     "leaves its state directory by ..": ("EACCES", "open", "{state}/../new", WRONLY | CREAT, 0o600),
-    "renames its rules into its state": ("EXDEV", "renameat", AT_FDCWD, "{directory}/sallyport.rules", AT_FDCWD,
+    "renames its rules into its state": ("EACCES", "renameat", AT_FDCWD, "{directory}/sallyport.rules", AT_FDCWD,
                                          "{state}/new"),
+    "renames a file beside its socket into its state": ("EXDEV", "renameat", AT_FDCWD, "{directory}/run/beside",
+                                                        AT_FDCWD, "{state}/new"),
+    # It may take its socket away at the end, and so whatever else lies in that directory, which is for it alone.
+    "removes a file beside its socket": ("OK", "unlink", "{directory}/run/beside"),
     "removes a file elsewhere": ("EACCES", "unlink", "{elsewhere}"),
     "writes its own memory as a file": ("EACCES", "open", "/proc/self/mem", RDWR),
     "writes a sysctl": ("EACCES", "open", "/proc/sys/net/ipv4/ip_forward", WRONLY),
@@ -105,12 +119,17 @@ ABSENT = {
 }
 
 
+def thread_of(daemon, name):
+    return int(threads(daemon)[name]["Pid"])
+
+
 @injecting
+@pytest.mark.parametrize("thread", ["sallyportd", "queue-0", "copies"])
 @pytest.mark.parametrize("what", ABSENT)
-def test_call_that_does_not_exist(running, what):
+def test_call_that_does_not_exist(running, what, thread):
     need_filter(running)
     expected, *call = ABSENT[what]
-    assert attempt(running, *call) == expected
+    assert attempt(running, *call, thread=thread_of(running, thread)) == expected
 
 
 FAMILIES = {"AF_UNIX": "OK", "AF_NETLINK": "OK"}
@@ -133,6 +152,21 @@ def test_a_worker_is_held_as_the_main_thread_is(running):
     for name, fields in threads(running).items():
         assert attempt(running, "socket", socket.AF_INET, socket.SOCK_STREAM, 0,
                        thread=int(fields["Pid"])) == "EAFNOSUPPORT", name
+
+
+@injecting
+@pytest.mark.parametrize("thread", ["queue-0", "copies"])
+def test_a_worker_that_runs_a_program_ends_all_of_the_daemon(thread):
+    """And not that thread alone, which nobody would notice. The rest is in test_sandbox_kills.py."""
+    with Network() as net:
+        daemon = Daemon(net.srv, RULES).start()
+        need_filter(daemon)
+        with pytest.raises(Ended) as ended:
+            attempt(daemon, *DEADLY["runs a program"], thread=thread_of(daemon, thread))
+        assert ended.value.signal == signal.SIGSYS
+        assert daemon.process.wait(5) == -signal.SIGSYS
+        assert "in_guard" in net.srv.run("nft", "list", "table", "inet", "sallyport").stdout
+    shutil.rmtree(daemon.directory)
 
 
 @injecting

@@ -18,3 +18,7 @@ fi
 inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 reached=$(sed -n 's/^#[0-9]*\tDONE *\(cov: [0-9]* ft: [0-9]*\).*/\1/p' "$log")
 echo "== $name: $inputs inputs, $reached"
+if [ "${inputs:-0}" -lt $((seconds * 10)) ]; then
+	echo "== $name: it tried next to nothing; see $log"
+	exit 255
+fi
