@@ -377,7 +377,9 @@ static bool may_be_unseen(const struct judgement *judgement, const struct key *k
 	struct connection wanted = {.key = *key, .direction = DIRECTION_IN};
 	return key->protocol == PROTOCOL_TCP &&
 	       atomic_load_explicit(&judgement->filter->behind, memory_order_relaxed) &&
-	       filter_recheck(judgement->policy, &wanted, interface_name(arrival, arrival->interface_index));
+	       filter_recheck(judgement->policy, &wanted,
+			      interface_name(arrival, arrival->interface_index)) &&
+	       !is_strict(judgement->policy, wanted.rule);
 }
 
 /* This host's own errors pass; those that come must be about something it has sent. An

@@ -209,15 +209,18 @@ static void errors_pass_only_about_known_connections(void **state) {
 
 static void errors_about_what_the_busy_kernel_admitted_pass_before_it_is_known(void **state) {
 	(void)state;
-	struct world_of_one *world = begin("allow in tcp 80 on eth0\ndefault out allow\n", 100);
+	struct world_of_one *world =
+	    begin("allow in tcp 80 on eth0\nallow in tcp 82 strict\ndefault out allow\n", 100);
 	struct raw_segment data = {.flags = AC, .seq = 1, .ack = 1, .window = 100, .payload = 10};
 	struct raw answer = raw_tcp(HERE, 80, THERE, 40000, &data);
 	struct raw closed = raw_tcp(HERE, 81, THERE, 40000, &data), udp = raw_udp(HERE, 80, THERE, 40000);
+	struct raw strict = raw_tcp(HERE, 82, THERE, 40000, &data);
 	assert_string_equal(error_about(world, HOOK_IN, &answer), "drop.stray-error");
 	world->filter.behind = true;
 	assert_string_equal(error_about(world, HOOK_IN, &answer), "pass.related");
 	assert_string_equal(error_about(world, HOOK_IN, &closed), "drop.stray-error");
 	assert_string_equal(error_about(world, HOOK_IN, &udp), "drop.stray-error");
+	assert_string_equal(error_about(world, HOOK_IN, &strict), "drop.stray-error");
 	world->interface = 2;
 	assert_string_equal(error_about(world, HOOK_IN, &answer), "drop.stray-error");
 	assert_int_equal(entries(world), 0);
