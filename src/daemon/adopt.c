@@ -113,7 +113,10 @@ void adoption_begin(struct adoption *adoption, struct daemon *daemon) {
 		adoption->addresses = NULL;
 }
 
+/* What was entered may have ended just before, and no copy tells of that any more. */
 void adoption_end(struct adoption *adoption) {
+	if (adoption->count > 0)
+		adoption->daemon->lease_watch.took_up = true;
 	freeifaddrs(adoption->addresses);
 }
 
@@ -149,7 +152,7 @@ static bool is_wanted(const struct adoption *adoption, const struct translated_c
 
 /* What the rules let in they must still allow; what leaves was learned. */
 static void adopt_translated(const struct translated_connection *translated, void *context) {
-	const struct adoption *adoption = context;
+	struct adoption *adoption = context;
 	bool learned = translated->direction == DIRECTION_OUT;
 	struct connection wanted = {
 	    .key = translated->key,
@@ -165,7 +168,7 @@ static void adopt_translated(const struct translated_connection *translated, voi
 		return;
 	if (is_own_address(adoption, &translated->inner.local))
 		adoption->daemon->workplace.redirects_seen = true;
-	enter_connection(adoption->filter, &wanted);
+	adoption->count += enter_connection(adoption->filter, &wanted);
 }
 
 void daemon_adopt_translated(struct daemon *daemon) {

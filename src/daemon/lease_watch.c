@@ -131,8 +131,9 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	if (!find_direction(comparison, &wanted)) {
 		key_list_add(&comparison->forbidden, &lease->key);
 		comparison->figures.revoked++;
-	} else if (enter_connection(&comparison->daemon->workplace.filter, &wanted)) {
-		comparison->figures.adopted++;
+	} else {
+		comparison->adoption.count +=
+		    enter_connection(&comparison->daemon->workplace.filter, &wanted);
 	}
 }
 
@@ -199,6 +200,7 @@ static bool compare(struct daemon *daemon, bool second, struct lease_figures *fi
 	table_sweep(daemon->workplace.filter.table, comparison.adoption.now, count_held, &comparison);
 	*figures = comparison.figures;
 	figures->idle = comparison.held > comparison.known ? comparison.held - comparison.known : 0;
+	figures->adopted = comparison.adoption.count;
 	figures->time = comparison.adoption.now;
 	if (comparison.undecided && daemon->loop)
 		loop_follow_sockets(daemon->loop);
@@ -288,8 +290,10 @@ static bool copies_were_lost(struct daemon *daemon) {
 
 static bool look(struct daemon *daemon, struct error *err) {
 	struct lease_figures figures;
+	bool again = daemon->lease_watch.took_up;
 
-	if (copies_were_lost(daemon) || busy_watch_is_behind(daemon)) {
+	daemon->lease_watch.took_up = false;
+	if (copies_were_lost(daemon) || busy_watch_is_behind(daemon) || again) {
 		daemon_reconcile(daemon);
 		return true;
 	}

@@ -4,6 +4,7 @@
 import os
 import socket
 import struct
+import time
 
 import pytest
 from scapy.layers.inet import TCP
@@ -288,3 +289,17 @@ def test_what_the_rules_forbid_on_its_interface_is_not_taken_up(firewall, server
             sock.send(b"anybody?")
             assert not sock.recv(100)
             raise ConnectionError
+
+
+def test_what_was_taken_up_and_has_ended_unseen_is_let_go(firewall, servers, net, side):
+    """As where its end came between a look at its socket and its entry: nothing tells of it any more."""
+    servers.tcp(8080)
+    with connect(net.cli, side.srv, 8080) as sock:
+        assert echo(sock)
+        daemon = firewall(STRICT + "allow in tcp 8080\n")
+        assert daemon.connections("tcp", "local-port", "8080")
+        time.sleep(2)  # the second look, a second after the start, would see it
+        net.srv.run("nft", "-f", "-", input="table inet mute { chain c { type filter hook output priority -400; "
+                                            "tcp flags & rst == rst drop; }; }")
+        net.srv.run("ss", "-K", "sport", "=", ":8080")
+        wait_for(lambda: not daemon.connections("tcp", "local-port", "8080"), "it is let go", 15)

@@ -42,6 +42,7 @@ struct lease_watch {
 	struct lease_figures last;
 	uint64_t next; /* microseconds of the monotonic clock */
 	uint64_t lost; /* copies, when last looked */
+	bool took_up;  /* something, since the last look of lease_watch_tick */
 	bool unreadable;
 };
 

@@ -23,7 +23,8 @@ void daemon_report_unseen(struct daemon *daemon);
 void daemon_follow_sockets(struct daemon *daemon);
 
 /* Compares every ten seconds, or as seldom as it takes to spend no more than 1/200 of the time on it; on a
- * busy host (busy_watch.h), 1/40, and where copies were lost, reconciles. */
+ * busy host (busy_watch.h), 1/40 but each half minute, and there, where copies were lost, or where the last
+ * look took something up, reconciles. */
 void lease_watch_tick(struct daemon *daemon);
 
 #endif
