@@ -295,7 +295,8 @@ static enum judgement judge_syn(struct reference *reference, const struct placed
 	 * the opener open this; they have not been asked about the other direction. */
 	if (syn->side == SIDE_OTHER)
 		return JUDGED_IMPOSSIBLE;
-	reference->ends[SIDE_OPENER].has_forgotten |= state != TCP_SYN_RECV;
+	reference->ends[SIDE_OPENER].has_forgotten |=
+	    state != TCP_SYN_RECV || syn->from != reference->ends[SIDE_OPENER].iss;
 	return JUDGED_FIT;
 }
 

@@ -114,6 +114,24 @@ static void a_reset_on_a_lease_is_the_receivers_to_judge(void **state) {
 	end(world);
 }
 
+static void a_handshake_that_both_sides_gave_up_does_not_stop_the_next(void **state) {
+	(void)state;
+	static const char *const rules[] = {"allow in tcp 22\n", "allow in tcp 22 strict\n"};
+	for (size_t i = 0; i < 2; i++) {
+		struct world_of_one *world = begin(rules[i], 100);
+		assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+		assert_true(see_tcp(world, HOOK_OUT, 22, SA, 500, 101));
+		assert_int_equal(only_entry(world).state, TCP_SYN_RECV);
+		assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.connection"); /* repeated */
+		assert_string_equal(tcp(world, HOOK_OUT, 22, SA, 900000, 3000000001, 0), "drop.window");
+		assert_string_equal(tcp(world, HOOK_IN, 22, S, 3000000000, 0, 0), "pass.connection");
+		assert_string_equal(tcp(world, HOOK_OUT, 22, SA, 900000, 3000000001, 0), "pass.connection");
+		assert_string_equal(tcp(world, HOOK_IN, 22, AC, 3000000001, 900001, 10), "pass.connection");
+		assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+		end(world);
+	}
+}
+
 static void nothing_is_leased_where_all_is_inspected(void **state) {
 	(void)state;
 	static const char *const rules[] = {"allow in tcp 22 strict\nallow in udp 53 strict\n",
@@ -236,6 +254,7 @@ int main(void) {
 	    cmocka_unit_test(an_ack_may_overtake_the_copy_of_what_it_answers),
 	    cmocka_unit_test(what_comes_behind_the_reset_of_a_handshake_opens_nothing),
 	    cmocka_unit_test(a_reset_on_a_lease_is_the_receivers_to_judge),
+	    cmocka_unit_test(a_handshake_that_both_sides_gave_up_does_not_stop_the_next),
 	    cmocka_unit_test(nothing_is_leased_where_all_is_inspected),
 	    cmocka_unit_test(a_rule_that_became_strict_ends_leases),
 	    cmocka_unit_test(a_udp_lease_takes_more_than_one_packet_from_outside),
