@@ -42,8 +42,10 @@ struct worker_figures daemon_figures(const struct daemon *daemon) {
 	return figures;
 }
 
-void daemon_notify_alive(void) {
-	sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000");
+void daemon_notify_alive(const struct daemon *daemon) {
+	sd_notify(0, "EXTEND_TIMEOUT_USEC=60000000");
+	if (daemon->loop)
+		loop_stay_alive(daemon->loop);
 }
 
 void daemon_notify_ready(const struct daemon *daemon) {

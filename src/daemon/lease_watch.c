@@ -160,7 +160,7 @@ static void see(const struct lease *lease, void *context) {
 	struct comparison *comparison = context;
 
 	if (comparison->figures.leases++ % ALIVE_EVERY == 0)
-		daemon_notify_alive();
+		daemon_notify_alive(comparison->daemon);
 	if (is_known(comparison, lease) || is_redirected(comparison, &lease->key)) {
 		comparison->known++;
 		return;

@@ -29,7 +29,8 @@ struct loop {
 	struct daemon *daemon;
 	sd_event *event;
 	sd_event_source *tick, *expire, *watchdog, *follow;
-	uint64_t watchdog_us;
+	uint64_t watchdog_us; /* 0: there is none */
+	uint64_t fed;         /* microseconds of the monotonic clock */
 	struct guard_watch guard;
 	uint64_t turns[MAX_QUEUES]; /* of the workers, when the watchdog was last fed */
 	uint64_t unsent;            /* batches, reported so far */
@@ -155,11 +156,10 @@ void loop_follow_sockets(struct loop *loop) {
 }
 
 /* Fed only while every worker moves, so that systemd notices one that hangs. */
-static int feed_watchdog(sd_event_source *source, uint64_t time, void *context) {
-	struct loop *loop = context;
+static void feed_watchdog(struct loop *loop) {
 	bool moves = true;
 
-	(void)time;
+	loop->fed = clock_microseconds();
 	for (size_t i = 0; i < loop->daemon->worker_count; i++) {
 		uint64_t turn = worker_turn(loop->daemon->workers[i]);
 
@@ -168,7 +168,19 @@ static int feed_watchdog(sd_event_source *source, uint64_t time, void *context) 
 	}
 	if (moves)
 		sd_notify(0, "WATCHDOG=1");
+}
+
+static int watchdog_is_due(sd_event_source *source, uint64_t time, void *context) {
+	struct loop *loop = context;
+
+	(void)time;
+	feed_watchdog(loop);
 	return again(source, loop->watchdog_us);
+}
+
+void loop_stay_alive(struct loop *loop) {
+	if (loop->watchdog_us > 0 && clock_microseconds() - loop->fed >= loop->watchdog_us)
+		feed_watchdog(loop);
 }
 
 /* ---- what the kernel tells ---- */
@@ -225,7 +237,7 @@ static int add_watchdog(struct loop *loop) {
 	if (code <= 0)
 		return code;
 	loop->watchdog_us = period / 2;
-	return add_timer(loop, &loop->watchdog, loop->watchdog_us, feed_watchdog);
+	return add_timer(loop, &loop->watchdog, loop->watchdog_us, watchdog_is_due);
 }
 
 static int add_signal(struct loop *loop, int number, sd_event_signal_handler_t handler) {

@@ -90,7 +90,7 @@ struct policy_version *daemon_policy(const struct daemon *daemon);
 /* Adds up over the workers. */
 struct worker_figures daemon_figures(const struct daemon *daemon);
 /* To the service manager: at work on something long, before READY=1 or after it. */
-void daemon_notify_alive(void);
+void daemon_notify_alive(const struct daemon *daemon);
 /* sd_notify(3) READY=1 with one line of status. */
 void daemon_notify_ready(const struct daemon *daemon);
 

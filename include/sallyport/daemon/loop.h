@@ -25,4 +25,7 @@ uint64_t loop_guard_packets(const struct loop *loop);
 /* Looks at the host's sockets once more in 0.3 s (lease_watch.h). */
 void loop_follow_sockets(struct loop *loop);
 
+/* For work that keeps the loop waiting: feeds the watchdog when it is due, as the loop does. */
+void loop_stay_alive(struct loop *loop);
+
 #endif
