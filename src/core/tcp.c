@@ -249,10 +249,9 @@ static bool starts_over(const struct tcp_track *track, const struct tcp_segment 
 }
 
 /* In SYN_RECV a repeated SYN is the plain case, and a SYN/ACK that answers it fits. */
-static void ignore(enum tcp_state state, struct tcp_track *track, const struct tcp_segment *segment,
-		   enum side side) {
-	if (kind_of(segment) == SEGMENT_SYN &&
-	    (state != TCP_SYN_RECV || !window_repeats_syn(track, segment, side)))
+static void ignore_syn(enum tcp_state state, struct tcp_track *track, const struct tcp_segment *syn,
+		       enum side side) {
+	if (state != TCP_SYN_RECV || !window_repeats_syn(track, syn, side))
 		track->sides[side].flags |= SIDE_NEW_SYN;
 }
 
@@ -263,7 +262,8 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 	if (next == NO)
 		return DROP_STATE;
 	if (next == IG) {
-		ignore(*state, track, segment, side);
+		if (kind == SEGMENT_SYN)
+			ignore_syn(*state, track, segment, side);
 		return REASON_NONE;
 	}
 	if (kind == SEGMENT_RST)

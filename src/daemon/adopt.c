@@ -66,23 +66,25 @@ static bool is_allowed_on(const struct adoption *adoption, struct connection *co
  * where only loopback has it, through any; where there is none, rules about interfaces do not apply. */
 bool adoption_allows(const struct adoption *adoption, struct connection *connection) {
 	bool to_ourselves = is_own_address(adoption, &connection->key.remote);
-	bool found = false, tried = false;
+	bool tried = false;
 
 	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
 		if (is_loopback(item) != to_ourselves || !has_address(item, &connection->key.local))
 			continue;
-		found = true;
+		tried = true;
 		if (is_allowed_on(adoption, connection, item->ifa_name))
 			return true;
 	}
-	for (const struct ifaddrs *item = adoption->addresses; item && !found; item = item->ifa_next) {
+	if (tried)
+		return false;
+	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
 		if (is_loopback(item) != to_ourselves)
 			continue;
 		tried = true;
 		if (is_allowed_on(adoption, connection, item->ifa_name))
 			return true;
 	}
-	return !found && !tried && is_allowed_on(adoption, connection, NULL);
+	return !tried && is_allowed_on(adoption, connection, NULL);
 }
 
 /* ---- into the table ---- */

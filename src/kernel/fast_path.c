@@ -176,26 +176,17 @@ void put_handshake_lookups(struct compiler *compiler, const char *chain, enum di
 	put_answering_lookups(compiler, chain, direction);
 }
 
-static void put_crossing_lookup(struct compiler *compiler, const char *const sets[2]) {
-	for (size_t i = 0; i < 2; i++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_crossing");
-
-		expr_family(rule, families[i]);
-		expr_tuple_in(rule, families[i], lanes[DIRECTION_IN].local, sets[i]);
-		expr_goto(rule, CHAIN_ASK);
-		rule_finish(compiler, rule);
-	}
-}
-
 /* In a chain of its own, since a SYN to a closed port comes by here too. */
 void put_crossing(struct compiler *compiler, const char *chain) {
+	static const char *const ask[] = {CHAIN_ASK, CHAIN_ASK};
+	enum end local = lanes[DIRECTION_IN].local;
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
-	expr_port(rule, lanes[DIRECTION_IN].local, own_ports);
+	expr_port(rule, local, own_ports);
 	expr_jump(rule, "in_crossing");
 	rule_finish(compiler, rule);
-	put_crossing_lookup(compiler, lanes[DIRECTION_OUT].half);
-	put_crossing_lookup(compiler, asked_sets);
+	put_half_lookups(compiler, "in_crossing", local, lanes[DIRECTION_OUT].half, ask);
+	put_half_lookups(compiler, "in_crossing", local, asked_sets, ask);
 }
 
 /* As `half` does, but its segments all ask. */

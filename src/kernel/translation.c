@@ -205,12 +205,15 @@ enum translated translation_find(struct translations *translations, const struct
 	return may_speak(&entry) ? TRANSLATED_OPEN : TRANSLATED_ENDED;
 }
 
+static bool find_redirected(struct translations *translations, const struct key *key, struct entry *entry) {
+	return is_tracking() && find_entry(translations, key, entry) && entry->status & IPS_DST_NAT;
+}
+
 bool translation_outer(struct translations *translations, const struct key *inner, struct key *outer) {
 	struct key reply = turned(inner);
 	struct entry entry;
 
-	if (!is_tracking() || !find_entry(translations, &reply, &entry) || !(entry.status & IPS_DST_NAT) ||
-	    !key_equal(&entry.reply, &reply))
+	if (!find_redirected(translations, &reply, &entry) || !key_equal(&entry.reply, &reply))
 		return false;
 	*outer = entry.original;
 	return true;
@@ -219,8 +222,7 @@ bool translation_outer(struct translations *translations, const struct key *inne
 bool translation_inner(struct translations *translations, const struct key *outer, struct key *inner) {
 	struct entry entry;
 
-	if (!is_tracking() || !find_entry(translations, outer, &entry) || !(entry.status & IPS_DST_NAT) ||
-	    !key_equal(&entry.original, outer))
+	if (!find_redirected(translations, outer, &entry) || !key_equal(&entry.original, outer))
 		return false;
 	*inner = turned(&entry.reply);
 	return true;

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import net as network
+from arena import Arena
 from clients import Servers
 from daemon import BUILD, Daemon, program
 from faults import Traffic
@@ -149,6 +150,22 @@ def witness(net):
     yield make
     for one in made:
         one.remove()
+
+
+@pytest.fixture(scope="module")
+def arena():
+    made = Arena()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def headless():
+    """An arena whose daemon has been killed: the guard judges."""
+    made = Arena()
+    made.daemon.kill()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from scapy.layers.inet import ICMP, IP, IPOption_RR
 from scapy.layers.inet6 import ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 
-from arena import CLOSED, SIZE, Arena, Report
+from arena import CLOSED, SIZE, Report
 from net import BOTH, IPV4, IPV6
 
 Piece = namedtuple("Piece", "offset data more")
@@ -41,13 +41,6 @@ class Result:
 
 
 HONEST, LIAR, BOTH_WHOLE, NOTHING = Result((H,)), Result((L,)), Result((H, L)), Result()
-
-
-@pytest.fixture(scope="module")
-def arena():
-    made = Arena()
-    yield made
-    made.close()
 
 
 def piece(data, begin, end, more=None):
@@ -405,15 +398,6 @@ def reassembly_time_exceeded(packet):
     error = packet.payload
     return (isinstance(error, ICMP) and (error.type, error.code) == (11, 1) or
             isinstance(error, ICMPv6TimeExceeded) and error.code == 1)
-
-
-@pytest.fixture(scope="module")
-def headless():
-    """An arena whose daemon has been killed: the guard judges."""
-    made = Arena()
-    made.daemon.kill()
-    yield made
-    made.close()
 
 
 BATCH = 12  # cases at a time: pieces that complete nothing wait in the kernel, which bounds their memory

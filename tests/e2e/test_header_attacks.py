@@ -15,7 +15,7 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
-from arena import SIZE, Arena
+from arena import SIZE
 from net import IPV4, IPV6
 
 # How far the open ones come: to the ports, to the local stack, which drops them unanswered, or not so far.
@@ -23,13 +23,6 @@ ANSWERED, SILENT, NEVER = "answered", "silent", "never"
 JUDGED = {"opened": 3, "refused": 3}
 MALFORMED = {"refused": 1, "drop.header": 5}
 HOP_BY_HOP, ROUTING, AUTHENTICATION, NO_NEXT, DESTINATION = 0, 43, 51, 59, 60
-
-
-@pytest.fixture(scope="module")
-def arena():
-    made = Arena()
-    yield made
-    made.close()
 
 
 def judged(arena, side, build, counts, through):
@@ -136,15 +129,6 @@ def test_ipv4_options(arena, name):
 @pytest.mark.parametrize("name", CASES6)
 def test_ipv6_extension_headers(arena, name):
     judged(arena, IPV6, *CASES6[name])
-
-
-@pytest.fixture(scope="module")
-def headless():
-    """An arena whose daemon has been killed: the guard judges."""
-    made = Arena()
-    made.daemon.kill()
-    yield made
-    made.close()
 
 
 CASES = [(IPV4, name) for name in CASES4] + [(IPV6, name) for name in CASES6]
