@@ -2,15 +2,14 @@
  *
  * The kernel's table as a whole. A packet's way through it, per direction:
  *
- *   dispatch (-310)  settles what needs nobody, marks the rest ASK
- *   queue    (-309)  ASK goes to the daemon; where the kernel has a native queue, the dispatch does it
- *   verdict  (-308)  the daemon's answer, or, where ASK still stands, the guard
+ *   dispatch (-310)  settles what needs nobody, marks the rest ASK and queues it
+ *   verdict  (-309)  the daemon's answer, or, where ASK still stands, the guard
  *
  * Before all that, of IPv6 alone, a chain (-401) turns away what reassembly would make readable in two ways.
  *
  * They are base chains of their own since a packet that comes back from a queue goes
  * on at the next base chain, never at the next rule. Behind address translation stands a
- * second, smaller trio (learn_*) that only makes connections known.
+ * second, smaller pair (learn_*) that only makes connections known.
  */
 #include "compile.h"
 
@@ -29,10 +28,8 @@ enum priority {
 	/* Before raw (-300) and everything that translates addresses. Next to each other: what another
 	 * program did with the mark in between would be taken for an answer. */
 	PRIORITY_DISPATCH = -310,
-	PRIORITY_QUEUE,
 	PRIORITY_VERDICT,
 	PRIORITY_LEARN = 300, /* behind srcnat (100) */
-	PRIORITY_LEARN_QUEUE,
 	PRIORITY_LEARN_VERDICT,
 };
 
@@ -52,13 +49,6 @@ static const struct base_chain learn_chains[] = {
     {"learn_verdict", NF_INET_POST_ROUTING, PRIORITY_LEARN_VERDICT},
 };
 
-/* In `ip` and `ip6 sallyport`, where xtables does the queueing; else `ask` does it. */
-static const struct base_chain queue_chains[] = {
-    {"in_queue", NF_INET_PRE_ROUTING, PRIORITY_QUEUE},
-    {"out_queue", NF_INET_LOCAL_OUT, PRIORITY_QUEUE},
-};
-static const struct base_chain learn_queue = {"learn_queue", NF_INET_POST_ROUTING, PRIORITY_LEARN_QUEUE};
-
 static const char *const lasting_chains[] = {
     "in_ack",          "in_other",       "in_new",          "in_answer",        "in_end",       "in_ended",
     "in_opening4",     "in_answering4",  "in_opening6",     "in_answering6",    "in_icmpv6",    "in_grant",
@@ -72,8 +62,6 @@ static const char *const lasting_chains[] = {
 static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   BUSY_COUNTER,
 					       "busy_refused",   "guard_in_pass", "guard_in_drop",
 					       "guard_out_pass", "guard_out_drop"};
-
-static const uint16_t xtables_families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -113,27 +101,6 @@ static void put_fragments(struct compiler *compiler) {
 	expr_next_header(rule, true, IPPROTO_HOPOPTS);
 	expr_behind_hop_by_hop_not(rule, IPPROTO_FRAGMENT);
 	finish_fragments(compiler, rule);
-}
-
-/* xtables has its targets in tables of one family, and takes no part in `ask`. */
-static void put_queue(struct compiler *compiler, uint16_t family, const char *chain) {
-	const struct compile_options *options = compiler->options;
-	struct nftnl_rule *rule = rule_start(family, chain);
-
-	expr_mark(rule, compiler->marks.ask, true, compiler->marks.ask);
-	expr_queue_xtables(rule, options->queue_first, options->queue_last);
-	rule_finish(compiler, rule);
-}
-
-static void put_queues(struct compiler *compiler) {
-	if (compiler->options->dispatch == DISPATCH_NATIVE)
-		return;
-	for (size_t i = 0; i < COUNT(xtables_families); i++) {
-		for (size_t j = 0; j < COUNT(queue_chains); j++)
-			put_queue(compiler, xtables_families[i], queue_chains[j].name);
-		if (compiler->options->forwards)
-			put_queue(compiler, xtables_families[i], learn_queue.name);
-	}
 }
 
 /* ---- the whole ---- */
@@ -223,10 +190,6 @@ static void put_learn_chains(struct compiler *compiler, uint16_t type) {
 	for (size_t i = 0; i < COUNT(learn_chains); i++)
 		put_chain_message(batch, type, NFPROTO_INET, learn_chains[i].name,
 				  new ? &learn_chains[i] : NULL);
-	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(xtables_families);
-	     i++)
-		put_chain_message(batch, type, xtables_families[i], learn_queue.name,
-				  new ? &learn_queue : NULL);
 }
 
 static void put_tables(struct compiler *compiler) {
@@ -237,11 +200,6 @@ static void put_tables(struct compiler *compiler) {
 	put_table(batch, NFT_MSG_NEWTABLE, NFPROTO_IPV6);
 	put_base_chains(batch, NFPROTO_IPV6, &fragments_chain, 1);
 	put_counter_message(batch, NFT_MSG_NEWOBJ, NFPROTO_IPV6, FRAGMENT_COUNTER);
-	for (size_t i = 0; compiler->options->dispatch == DISPATCH_XTABLES && i < COUNT(xtables_families);
-	     i++) {
-		put_table(batch, NFT_MSG_NEWTABLE, xtables_families[i]);
-		put_base_chains(batch, xtables_families[i], queue_chains, COUNT(queue_chains));
-	}
 	if (compiler->options->forwards)
 		put_learn_chains(compiler, NFT_MSG_NEWCHAIN);
 	compiler->made->learns = compiler->options->forwards;
@@ -265,8 +223,6 @@ static void put_deletions(struct compiler *compiler) {
 
 	put_flush(batch, NFPROTO_INET, NULL);
 	put_flush(batch, NFPROTO_IPV6, NULL);
-	if (compiler->options->dispatch == DISPATCH_XTABLES)
-		put_flush(batch, NFPROTO_IPV4, NULL);
 	for (size_t i = 0; i < counters->count; i++)
 		put_counter_message(batch, NFT_MSG_DELOBJ, NFPROTO_INET, counters->items[i]);
 	if (compiler->old->learns && !compiler->options->forwards)
@@ -282,7 +238,7 @@ static void remove_table(struct batch *batch, uint16_t family) {
 void compile_removal(struct batch *batch) {
 	remove_table(batch, NFPROTO_INET);
 	remove_table(batch, NFPROTO_IPV6);
-	remove_table(batch, NFPROTO_IPV4);
+	remove_table(batch, NFPROTO_IPV4); /* of a layout before 6 */
 }
 
 static void put_everything(struct compiler *compiler) {
@@ -297,7 +253,6 @@ static void put_everything(struct compiler *compiler) {
 	put_fast_path(compiler, DIRECTION_IN);
 	put_fast_path(compiler, DIRECTION_OUT);
 	put_busy_chains(compiler);
-	put_queues(compiler);
 	put_verdicts(compiler);
 	put_guard(compiler);
 }
@@ -323,19 +278,9 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	put_everything(&compiler);
 }
 
-void compile_detachment(struct batch *batch, const struct compile_options *options,
-			const struct marks *marks) {
-	struct compiler compiler = {.batch = batch, .options = options, .marks = *marks};
+void compile_detachment(struct batch *batch, const struct marks *marks) {
+	struct compiler compiler = {.batch = batch, .marks = *marks};
 
-	if (options->dispatch == DISPATCH_NATIVE) {
-		put_flush(batch, NFPROTO_INET, CHAIN_ASK);
-		put_ask(&compiler, false);
-		return;
-	}
-	for (size_t i = 0; i < COUNT(xtables_families); i++) {
-		for (size_t j = 0; j < COUNT(queue_chains); j++)
-			put_flush(batch, xtables_families[i], queue_chains[j].name);
-		if (options->forwards)
-			put_flush(batch, xtables_families[i], learn_queue.name);
-	}
+	put_flush(batch, NFPROTO_INET, CHAIN_ASK);
+	put_ask(&compiler, false);
 }

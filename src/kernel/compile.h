@@ -68,8 +68,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		     const struct compile_options *options, const struct inventory *old,
 		     struct inventory *made);
 /* Appends the removal of what sends packets to the queue. */
-void compile_detachment(struct batch *batch, const struct compile_options *options,
-			const struct marks *marks);
+void compile_detachment(struct batch *batch, const struct marks *marks);
 /* Of the named sets in our table, those that no reload deletes or fills. */
 bool compile_is_lasting_set(const char *name);
 /* Appends the removal of every table of ours, there or not. */
@@ -144,7 +143,9 @@ void put_mentioned(struct compiler *compiler);
 void put_dispatch(struct compiler *compiler);
 /* The maps from what a segment is for to its chain; lasting. */
 void put_kinds(struct compiler *compiler);
-/* The chain that marks a packet ASK and, where the queueing is native, queues it. */
+/* Ends a rule: to the queues, by what the kernel has for it. */
+void expr_queue_by(struct nftnl_rule *rule, const struct compile_options *options);
+/* The chain that marks a packet ASK and, with `queues`, queues it. */
 void put_ask(struct compiler *compiler, bool queues);
 /* Of the essentials, those that stand before the file's own rules and open nothing: an answer to a
  * query must find a connection. */

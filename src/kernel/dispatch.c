@@ -179,7 +179,6 @@ static void put_ack(struct compiler *compiler, const struct way *way) {
 	bool unseen_first = !compiler->options->forwards;
 
 	put_lease_lookups(compiler, way->ack, way->direction, NULL);
-	put_mark_cleaning(compiler, way->ack);
 	if (unseen_first)
 		put_unseen(compiler, way->ack, way->direction);
 	put_handshake_lookups(compiler, way->ack, way->direction);
@@ -190,7 +189,6 @@ static void put_ack(struct compiler *compiler, const struct way *way) {
 }
 
 static void put_new(struct compiler *compiler, const struct way *way) {
-	put_mark_cleaning(compiler, way->fresh);
 	put_forwarded_in(compiler, way, way->fresh);
 	if (way->direction == DIRECTION_IN)
 		put_crossing(compiler, way->fresh);
@@ -198,7 +196,6 @@ static void put_new(struct compiler *compiler, const struct way *way) {
 }
 
 static void put_answer(struct compiler *compiler, const struct way *way) {
-	put_mark_cleaning(compiler, way->answer);
 	put_answering_lookups(compiler, way->answer, way->direction);
 	/* What a busy host admitted it answers; what it opened itself is in `half`. */
 	if (way->direction == DIRECTION_OUT)
@@ -209,7 +206,6 @@ static void put_answer(struct compiler *compiler, const struct way *way) {
 
 static void put_end(struct compiler *compiler, const struct way *way) {
 	put_lease_lookups(compiler, way->end, way->direction, ended_chain(way->direction));
-	put_mark_cleaning(compiler, way->end);
 	put_handshake_lookups(compiler, way->end, way->direction);
 	put_unseen(compiler, way->end, way->direction);
 	put_forwarded_in(compiler, way, way->end);
@@ -218,7 +214,6 @@ static void put_end(struct compiler *compiler, const struct way *way) {
 
 static void put_other(struct compiler *compiler, const struct way *way) {
 	put_lease_lookups(compiler, way->other, way->direction, NULL);
-	put_mark_cleaning(compiler, way->other);
 	put_essentials(compiler, way->other, way->direction);
 	put_forwarded_in(compiler, way, way->other);
 	start_goto(compiler, way->other, CHAIN_ASK);
@@ -307,20 +302,29 @@ static void put_learn(struct compiler *compiler) {
 	start_goto(compiler, "learn_new", CHAIN_ASK);
 }
 
+void expr_queue_by(struct nftnl_rule *rule, const struct compile_options *options) {
+	if (options->dispatch == DISPATCH_NATIVE)
+		expr_queue(rule, options->queue_first, options->queue_last);
+	else
+		expr_queue_xtables(rule, options->queue_first, options->queue_last);
+}
+
 void put_ask(struct compiler *compiler, bool queues) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, CHAIN_ASK);
 
 	expr_mark_change(rule, 0, compiler->marks.ask);
-	if (queues && compiler->options->dispatch == DISPATCH_NATIVE)
-		expr_queue(rule, compiler->options->queue_first, compiler->options->queue_last);
-	else /* with xtables in_queue, out_queue, learn_queue do it */
+	if (queues)
+		expr_queue_by(rule, compiler->options);
+	else
 		expr_verdict(rule, NF_ACCEPT);
 	rule_finish(compiler, rule);
 }
 
 void put_dispatch(struct compiler *compiler) {
 	put_ask(compiler, true);
+	put_mark_cleaning(compiler, ways[DIRECTION_IN].dispatch);
 	put_way(compiler, &ways[DIRECTION_IN]);
+	put_mark_cleaning(compiler, ways[DIRECTION_OUT].dispatch);
 	if (compiler->options->forwards)
 		put_to_loopback(compiler);
 	put_way(compiler, &ways[DIRECTION_OUT]);

@@ -91,7 +91,7 @@ void expr_reject_tcp_reset(struct nftnl_rule *rule);
 void expr_reject_port_unreachable(struct nftnl_rule *rule);
 /* queue num FIRST-LAST bypass */
 void expr_queue(struct nftnl_rule *rule, uint16_t first, uint16_t last);
-/* The xtables target for the same; only in tables of family ip and ip6. */
+/* The xtables target for the same. */
 void expr_queue_xtables(struct nftnl_rule *rule, uint16_t first, uint16_t last);
 
 /* comment "TEXT", at most 127 bytes. */

@@ -175,7 +175,7 @@ bool install_detach(struct install *install, struct error *err) {
 	if (!install->standing)
 		return true;
 	batch_begin(&batch);
-	compile_detachment(&batch, &install->options, &install->marks);
+	compile_detachment(&batch, &install->marks);
 	return send_and_free(install, &batch, &code, err);
 }
 

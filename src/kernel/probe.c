@@ -46,23 +46,31 @@ static void put_queue_rule(struct batch *batch, const struct compile_options *op
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "probe");
 	batch_commit(batch, message);
 	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, PROBE_TABLE);
-	expr_queue(rule, options->queue_first, options->queue_last);
+	expr_queue_by(rule, options);
 	rule_finish(&compiler, rule);
 }
 
+/* nf_tables looks an xtables target up for every family, whose own family is none
+ * (net/netfilter/nft_compat.c, nft_target_select_ops), though `nft` itself writes none into a table for both.
+ */
 bool probe_dispatch(struct mnl_socket *socket, struct compile_options *options, struct error *err) {
-	struct batch batch;
-	bool native;
-	int code;
+	static const enum dispatch dispatches[] = {DISPATCH_NATIVE, DISPATCH_XTABLES};
 
-	probe_begin(&batch);
-	put_queue_rule(&batch, options);
-	native = probe_send(&batch, socket, &code, err);
-	/* ENOENT: no such expression; anything else is a failure of its own. */
-	if (!native && code != ENOENT && code != EOPNOTSUPP)
-		return false;
-	options->dispatch = native ? DISPATCH_NATIVE : DISPATCH_XTABLES;
-	return true;
+	for (size_t i = 0; i < sizeof(dispatches) / sizeof(dispatches[0]); i++) {
+		struct batch batch;
+		int code;
+
+		options->dispatch = dispatches[i];
+		probe_begin(&batch);
+		put_queue_rule(&batch, options);
+		if (probe_send(&batch, socket, &code, err))
+			return true;
+		/* ENOENT: no such expression or target; anything else is a failure of its own. */
+		if (code != ENOENT && code != EOPNOTSUPP)
+			return false;
+	}
+	return error_set(err, "this kernel's nftables cannot queue packets: it needs nft_queue "
+			      "(CONFIG_NFT_QUEUE), or nft_compat and xt_NFQUEUE");
 }
 
 /* That there is no such set is fine by the message, where the kernel knows it. */

@@ -8,7 +8,7 @@
 
 #include "compile.h"
 
-/* Sets options->dispatch. False: nftables refused for a reason of its own. */
+/* Sets options->dispatch. False: the kernel has neither, or nftables refused for a reason of its own. */
 bool probe_dispatch(struct mnl_socket *socket, struct compile_options *options, struct error *err);
 
 /* Whether it has DESTROYSETELEM, which deletes what may be missing (Linux 6.3). */

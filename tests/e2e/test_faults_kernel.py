@@ -103,18 +103,6 @@ def test_a_change_of_our_table_is_put_back(firewall, traffic, net, change):
     assert daemon.running
 
 
-def test_the_queueing_table_of_a_family_flushed(firewall, traffic, net, side):
-    """Without a native queue the xtables rules stand in tables of their own."""
-    daemon = firewall(RULES)
-    if daemon.status()["dispatch"] == "native":
-        pytest.skip("this kernel queues natively")
-    flows = traffic()
-    before = standing(net)
-    net.srv.run("nft", "flush", "table", "ip" if side.version == 4 else "ip6", "sallyport")
-    wait_for(lambda: standing(net) == before, "the table is as it was", 3)
-    flows.check()
-
-
 def test_leases_flushed_by_another_program_are_granted_again(firewall, traffic, net):
     """They are a cache: no alarm, no new table, one question more."""
     daemon = firewall(RULES)

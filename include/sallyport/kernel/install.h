@@ -16,7 +16,7 @@
 
 enum dispatch {
 	DISPATCH_NATIVE,  /* nftables `queue` expression */
-	DISPATCH_XTABLES, /* xtables NFQUEUE target in tables ip/ip6 sallyport */
+	DISPATCH_XTABLES, /* xtables NFQUEUE target, by nft_compat */
 };
 const char *dispatch_name(enum dispatch dispatch); /* "native", "xtables" */
 
