@@ -66,20 +66,6 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 	rule_finish(compiler, rule);
 }
 
-/* Where others are served through this host, no socket tells the daemon that a connection has ended: then
- * ends are copied as always. */
-void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction) {
-	bool told = applies(compiler) && !compiler->options->forwards;
-
-	for (size_t i = 0; i < 2 && told; i++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-		expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
-		put_unseen_end(rule, families[i], direction);
-		finish_accept(compiler, rule);
-	}
-}
-
 enum busy_way busy_way_of(const struct ruleset *ruleset) {
 	uint32_t count = 0;
 
@@ -99,8 +85,9 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-/* A new connection to an open port: to `judge` when the host is busy. */
-static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
+/* A new connection to an open port: to `judge` when the host is busy. `admits`: it refuses nobody, so what is
+ * admitted need be remembered just once a second. */
+static void put_open(struct compiler *compiler, const char *chain, const char *judge, bool admits) {
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
@@ -111,6 +98,8 @@ static void put_open(struct compiler *compiler, const char *chain, const char *j
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_rate_over(rule, rate, rate / 2 + 1);
 	expr_port_change(rule, END_DESTINATION, SET_ADD, BUSY_SET);
+	if (admits)
+		expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 	put_asking(compiler, chain);
@@ -124,7 +113,7 @@ void expr_admitted(struct nftnl_rule *rule) {
 static void put_admission(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_admit");
 
-	expr_admitted(rule);
+	expr_counter(rule, BUSY_COUNTER);
 	/* For the rule that opens the port: the element counts. */
 	expr_port_in(rule, END_DESTINATION, ADMITTED_SET, 0);
 	finish_accept(compiler, rule);
@@ -152,6 +141,7 @@ static void put_telling_apart(struct compiler *compiler) {
 		rule_finish(compiler, rule);
 	}
 	rule = rule_start(NFPROTO_INET, "in_judge");
+	expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 	expr_goto(rule, "in_admit");
 	rule_finish(compiler, rule);
 }
@@ -167,21 +157,17 @@ static void put_cut(struct compiler *compiler, const char *chain, enum family fa
 }
 
 static void put_unseen_segments(struct compiler *compiler, enum direction direction) {
-	/* An ACK for which there is no room for a lease, too. */
-	static const uint8_t kinds[] = {TCP_ACK, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK, TCP_RST | TCP_ACK,
-					TCP_RST};
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
 	for (size_t i = 0; i < 2; i++)
 		put_cut(compiler, chain, families[i], local_end(direction));
-	put_unseen_renewals(compiler, chain, direction);
-	for (size_t i = 0; i < sizeof(kinds); i++) {
-		rule = rule_start(NFPROTO_INET, chain);
-		expr_tcp_kind(rule, true, kinds[i]);
-		finish_accept(compiler, rule);
-	}
-	put_asking(compiler, chain);
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_tcp_kind(rule, false, TCP_ACK);
+	finish_accept(compiler, rule);
+	put_unseen_leases(compiler, chain, direction);
+	/* There is no room for a lease. */
+	finish_accept(compiler, rule_start(NFPROTO_INET, chain));
 }
 
 /* Chains that these rules' port map leads nobody to must ask all the same: while rules change, a packet on
@@ -192,8 +178,8 @@ void put_busy_chains(struct compiler *compiler) {
 		put_asking(compiler, CHAIN_OPEN_STATIC);
 		return;
 	}
-	put_open(compiler, CHAIN_OPEN, "in_admit");
-	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
+	put_open(compiler, CHAIN_OPEN, "in_admit", true);
+	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge", false);
 	put_admission(compiler);
 	switch (compiler->busy) {
 	case BUSY_STATIC:

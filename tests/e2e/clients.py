@@ -163,6 +163,8 @@ class Servers:
                 connection.sendall(data)
                 connection.setblocking(False)
                 return
+        except BlockingIOError:
+            return  # readable a moment ago
         except OSError:
             pass
         self._drop(connection)

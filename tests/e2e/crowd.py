@@ -151,7 +151,7 @@ class Crowd:
         for load in self.loads.values():
             load.stop()
         for name, load in self.loads.items():
-            assert load.errors == [] and load.rounds > 0, name
+            assert load.errors == [] and load.rounds > 0, f"{name}: {load.rounds} rounds, {load.errors}"
         for transfer in self.transfers:
             assert transfer.whole()
         assert self.witness.before("closed") > 0
