@@ -258,8 +258,13 @@ static void judge_strictly(struct run *run, struct history *history, const struc
 /* ---- what may come of a segment where some are not ---- */
 
 /* Until a connection is open, the reference knows of it what there is to know, so what fits it counts. */
-static void follow(struct history *history, const struct packet *packet, enum side side) {
-	if (reference_judge(&history->reference, &packet->tcp, side) != JUDGED_FIT)
+static void follow(struct history *history, const struct packet *packet, enum side side, bool copied) {
+	bool closed = reference_state(&history->reference) == TCP_CLOSED;
+	enum judgement judgement = reference_judge(&history->reference, &packet->tcp, side);
+	/* A copy opens nothing, but the SYN was sent, and may be answered. */
+	if (judgement == JUDGED_NEW && copied && closed && side == SIDE_OPENER)
+		history->reference.ends[SIDE_OPENER].has_forgotten = true;
+	if (judgement != JUDGED_FIT)
 		return;
 	if (packet->tcp.flags & TCP_SYN && side == SIDE_OTHER)
 		history->other_spoke = true;
@@ -307,7 +312,7 @@ static void judge_leased(struct run *run, struct history *history, const struct 
 	if (decision.opened)
 		check_opening(run, history, packet, hook);
 	else if (known)
-		follow(history, packet, before.direction == direction ? SIDE_OPENER : SIDE_OTHER);
+		follow(history, packet, before.direction == direction ? SIDE_OPENER : SIDE_OTHER, copied);
 	history->excused |= hook == HOOK_LEARN;
 	history->stands = find(run, &key, &after);
 	if (!history->stands)
