@@ -42,6 +42,15 @@ static void note_busy(struct daemon *daemon, uint64_t admitted, uint32_t now) {
 	watch->last_seen = now;
 }
 
+/* The last look: what has ended since the one before, while nobody told, must not stay in the list. */
+static void note_behind(struct daemon *daemon) {
+	bool behind = busy_watch_is_behind(daemon);
+
+	if (atomic_exchange_explicit(&daemon->workplace.filter.behind, behind, memory_order_relaxed) &&
+	    !behind)
+		daemon_reconcile(daemon);
+}
+
 void busy_watch_see(struct daemon *daemon, uint64_t admitted) {
 	struct busy_watch *watch = &daemon->busy_watch;
 	uint32_t now = clock_seconds();
@@ -53,8 +62,7 @@ void busy_watch_see(struct daemon *daemon, uint64_t admitted) {
 		note_busy(daemon, more, now);
 	else
 		note_calm(daemon, now);
-	atomic_store_explicit(&daemon->workplace.filter.behind, busy_watch_is_behind(daemon),
-			      memory_order_relaxed);
+	note_behind(daemon);
 }
 
 bool busy_watch_is_behind(const struct daemon *daemon) {
@@ -79,6 +87,18 @@ void busy_watch_start(struct daemon *daemon) {
 
 	if (read_counter(daemon, &watch->counter) && watch->counter > 0)
 		watch->last_seen = clock_seconds();
+}
+
+void busy_watch_forget_closed(struct daemon *daemon) {
+	struct error err;
+
+	if (!install_closes(daemon->install))
+		return;
+	if (!install_forget_closed(daemon->install, &err))
+		log_write(&daemon->log, LOG_PROBLEM, NULL,
+			  "segments to ports that were closed may still pass, for two minutes: %s", err.text);
+	if (busy_watch_is_behind(daemon))
+		daemon_reconcile(daemon);
 }
 
 void busy_watch_catch_up(struct daemon *daemon) {

@@ -197,6 +197,7 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	if (!daemon->installed)
 		return false;
 	busy_watch_start(daemon);
+	busy_watch_forget_closed(daemon);
 	/* Once more, for what was opened in between. */
 	daemon_report_unseen(daemon);
 	return true;

@@ -40,6 +40,7 @@ static void carry_counters(struct daemon *daemon, struct policy_version *next,
 static size_t put_in_force(struct daemon *daemon, struct policy_version *next) {
 	policy_slot_swap(&daemon->workplace.policy, next);
 	daemon_settle_workers(daemon);
+	busy_watch_forget_closed(daemon);
 	return daemon_cut_forbidden(daemon, &next->policy);
 }
 

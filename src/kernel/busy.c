@@ -42,6 +42,11 @@ void put_busy_sets(struct compiler *compiler) {
 			      compiler->ruleset->settings.connections, CUT_MS, CUT_COLLECT_MS);
 }
 
+void put_busy_flush(struct batch *batch) {
+	put_set_flush(batch, BUSY_SET);
+	put_set_flush(batch, UNSEEN_SET);
+}
+
 static enum end local_end(enum direction direction) {
 	return direction == DIRECTION_IN ? END_DESTINATION : END_SOURCE;
 }
@@ -66,6 +71,20 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 	rule_finish(compiler, rule);
 }
 
+/* Where others are served through this host, no socket tells the daemon that a connection has ended: then
+ * ends are copied as always. */
+void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction) {
+	bool told = applies(compiler) && !compiler->options->forwards;
+
+	for (size_t i = 0; i < 2 && told; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+		expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
+		put_unseen_end(rule, families[i], direction);
+		finish_accept(compiler, rule);
+	}
+}
+
 enum busy_way busy_way_of(const struct ruleset *ruleset) {
 	uint32_t count = 0;
 
@@ -85,9 +104,8 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-/* A new connection to an open port: to `judge` when the host is busy. `admits`: it refuses nobody, so what is
- * admitted need be remembered just once a second. */
-static void put_open(struct compiler *compiler, const char *chain, const char *judge, bool admits) {
+/* A new connection to an open port: to `judge` when the host is busy. */
+static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
@@ -98,8 +116,6 @@ static void put_open(struct compiler *compiler, const char *chain, const char *j
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_rate_over(rule, rate, rate / 2 + 1);
 	expr_port_change(rule, END_DESTINATION, SET_ADD, BUSY_SET);
-	if (admits)
-		expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 	put_asking(compiler, chain);
@@ -113,7 +129,7 @@ void expr_admitted(struct nftnl_rule *rule) {
 static void put_admission(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_admit");
 
-	expr_counter(rule, BUSY_COUNTER);
+	expr_admitted(rule);
 	/* For the rule that opens the port: the element counts. */
 	expr_port_in(rule, END_DESTINATION, ADMITTED_SET, 0);
 	finish_accept(compiler, rule);
@@ -141,7 +157,6 @@ static void put_telling_apart(struct compiler *compiler) {
 		rule_finish(compiler, rule);
 	}
 	rule = rule_start(NFPROTO_INET, "in_judge");
-	expr_port_change(rule, END_DESTINATION, SET_UPDATE, UNSEEN_SET);
 	expr_goto(rule, "in_admit");
 	rule_finish(compiler, rule);
 }
@@ -165,7 +180,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_tcp_kind(rule, false, TCP_ACK);
 	finish_accept(compiler, rule);
-	put_unseen_leases(compiler, chain, direction);
+	put_unseen_renewals(compiler, chain, direction);
 	/* There is no room for a lease. */
 	finish_accept(compiler, rule_start(NFPROTO_INET, chain));
 }
@@ -178,8 +193,8 @@ void put_busy_chains(struct compiler *compiler) {
 		put_asking(compiler, CHAIN_OPEN_STATIC);
 		return;
 	}
-	put_open(compiler, CHAIN_OPEN, "in_admit", true);
-	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge", false);
+	put_open(compiler, CHAIN_OPEN, "in_admit");
+	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
 	switch (compiler->busy) {
 	case BUSY_STATIC:

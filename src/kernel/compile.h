@@ -20,6 +20,7 @@ struct names {
 struct inventory {
 	struct names sets, counters;
 	bool learns; /* there are base chains at postrouting */
+	bool closes; /* a port that the ruleset before let the kernel admit to by itself */
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
@@ -124,11 +125,15 @@ void put_open_ports(struct compiler *compiler, bool standing);
 /* busy.c: what the kernel admits while it is busy. */
 enum busy_way busy_way_of(const struct ruleset *ruleset);
 void put_busy_sets(struct compiler *compiler);
+/* No port is busy, and what was admitted to one passes no more without the daemon's knowledge. */
+void put_busy_flush(struct batch *batch);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
-/* Segments of connections that were opened unseen go on; a pure SYN never comes here. */
+/* Behind the look-ups of leases: segments of connections that were opened unseen go on. */
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
+/* Their FINs and RSTs, in the chain of leases: no copy, and a shorter rest of the lease. */
+void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction);
 
 /* mentioned.c: the set of all sources that a rule for connections from outside names. */
 const char *mentioned_set(enum family family);
@@ -164,7 +169,9 @@ void put_pass_out(struct compiler *compiler);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
 /* An ACK of a connection that the busy kernel admitted is accepted, and gets it a short lease. */
-void put_unseen_leases(struct compiler *compiler, const char *chain, enum direction direction);
+void put_unseen_renewals(struct compiler *compiler, const char *chain, enum direction direction);
+/* Family and shortened lease of such an end. */
+void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
 /* For a FIN or RST of a connection that has a lease. */

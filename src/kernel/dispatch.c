@@ -174,23 +174,16 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 	start_goto(compiler, way->dispatch, CHAIN_ASK);
 }
 
-/* Segments of a port whose connections the kernel admits are not copied, unless the host forwards: there no
- * socket tells the daemon of a handshake's end, or a connection's. */
-static void put_unseen_before(struct compiler *compiler, const char *chain, enum direction direction) {
-	if (!compiler->options->forwards)
-		put_unseen(compiler, chain, direction);
-}
-
-static void put_unseen_behind(struct compiler *compiler, const char *chain, enum direction direction) {
-	if (compiler->options->forwards)
-		put_unseen(compiler, chain, direction);
-}
-
 static void put_ack(struct compiler *compiler, const struct way *way) {
+	/* Where the host forwards, the daemon must see a handshake's end: no socket tells of it. */
+	bool unseen_first = !compiler->options->forwards;
+
 	put_lease_lookups(compiler, way->ack, way->direction, NULL);
-	put_unseen_before(compiler, way->ack, way->direction);
+	if (unseen_first)
+		put_unseen(compiler, way->ack, way->direction);
 	put_handshake_lookups(compiler, way->ack, way->direction);
-	put_unseen_behind(compiler, way->ack, way->direction);
+	if (!unseen_first)
+		put_unseen(compiler, way->ack, way->direction);
 	put_forwarded_in(compiler, way, way->ack);
 	start_goto(compiler, way->ack, CHAIN_ASK);
 }
@@ -203,23 +196,18 @@ static void put_new(struct compiler *compiler, const struct way *way) {
 }
 
 static void put_answer(struct compiler *compiler, const struct way *way) {
-	/* What a busy host admitted it answers; what it opened itself is in `half`. */
-	bool unseen = way->direction == DIRECTION_OUT;
-
-	if (unseen)
-		put_unseen_before(compiler, way->answer, way->direction);
 	put_answering_lookups(compiler, way->answer, way->direction);
-	if (unseen)
-		put_unseen_behind(compiler, way->answer, way->direction);
+	/* What a busy host admitted it answers; what it opened itself is in `half`. */
+	if (way->direction == DIRECTION_OUT)
+		put_unseen(compiler, way->answer, way->direction);
 	put_forwarded_in(compiler, way, way->answer);
 	start_goto(compiler, way->answer, CHAIN_ASK);
 }
 
 static void put_end(struct compiler *compiler, const struct way *way) {
-	put_unseen_before(compiler, way->end, way->direction);
 	put_lease_lookups(compiler, way->end, way->direction, ended_chain(way->direction));
 	put_handshake_lookups(compiler, way->end, way->direction);
-	put_unseen_behind(compiler, way->end, way->direction);
+	put_unseen(compiler, way->end, way->direction);
 	put_forwarded_in(compiler, way, way->end);
 	start_goto(compiler, way->end, CHAIN_ASK);
 }

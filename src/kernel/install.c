@@ -168,6 +168,19 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	return true;
 }
 
+bool install_closes(const struct install *install) {
+	return install->standing && install->inventory.closes;
+}
+
+bool install_forget_closed(struct install *install, struct error *err) {
+	struct batch batch;
+	int code;
+
+	batch_begin(&batch);
+	put_busy_flush(&batch);
+	return send_and_free(install, &batch, &code, err);
+}
+
 bool install_detach(struct install *install, struct error *err) {
 	struct batch batch;
 	int code;

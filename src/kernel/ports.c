@@ -257,14 +257,12 @@ static bool was_open(const struct inventory *old, uint32_t port) {
 
 /* What was admitted to a port that is closed now must not go on by what packets have left there. */
 static void put_busy_reset(struct compiler *compiler) {
-	bool closes = false;
+	struct inventory *made = compiler->made;
 
-	for (uint32_t port = 0; port < PORTS && !closes; port++)
-		closes = was_open(compiler->old, port) && compiler->made->open_owners[port] == ASK;
-	if (!closes)
-		return;
-	put_set_flush(compiler->batch, BUSY_SET);
-	put_set_flush(compiler->batch, UNSEEN_SET);
+	for (uint32_t port = 0; port < PORTS && !made->closes; port++)
+		made->closes = was_open(compiler->old, port) && made->open_owners[port] == ASK;
+	if (made->closes)
+		put_busy_flush(compiler->batch);
 }
 
 void put_open_ports(struct compiler *compiler, bool standing) {

@@ -13,23 +13,19 @@
 
 #define PROBE_TABLE "sallyport_probe"
 
-static void put_table_message(struct batch *batch, uint16_t type) {
+static void put_table_message(struct batch *batch, uint16_t type, uint16_t family) {
 	struct nlmsghdr *message =
-	    batch_message(batch, type, NFPROTO_INET, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
+	    batch_message(batch, type, family, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
 
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, PROBE_TABLE);
 	batch_commit(batch, message);
 }
 
-static void probe_begin(struct batch *batch) {
-	batch_begin(batch);
-	put_table_message(batch, NFT_MSG_NEWTABLE);
-}
-
-static bool probe_send(struct batch *batch, struct mnl_socket *socket, int *code, struct error *err) {
+static bool probe_send(struct batch *batch, uint16_t family, struct mnl_socket *socket, int *code,
+		       struct error *err) {
 	bool done;
 
-	put_table_message(batch, NFT_MSG_DELTABLE);
+	put_table_message(batch, NFT_MSG_DELTABLE, family);
 	batch_end(batch);
 	done = batch_send(batch, socket, code, err);
 	batch_free(batch);
@@ -37,10 +33,10 @@ static bool probe_send(struct batch *batch, struct mnl_socket *socket, int *code
 }
 
 /* One queue rule, in a chain that no hook calls. */
-static void put_queue_rule(struct batch *batch, const struct compile_options *options) {
+static void put_queue_rule(struct batch *batch, uint16_t family, const struct compile_options *options) {
 	struct compiler compiler = {.batch = batch, .options = options};
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "probe");
-	struct nlmsghdr *message = batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE);
+	struct nftnl_rule *rule = rule_start(family, "probe");
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE);
 
 	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, PROBE_TABLE);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "probe");
@@ -50,25 +46,39 @@ static void put_queue_rule(struct batch *batch, const struct compile_options *op
 	rule_finish(&compiler, rule);
 }
 
-/* nf_tables looks an xtables target up for every family, whose own family is none
- * (net/netfilter/nft_compat.c, nft_target_select_ops), though `nft` itself writes none into a table for both.
- */
+static bool can_queue(struct mnl_socket *socket, const struct compile_options *options, uint16_t family,
+		      int *code, struct error *err) {
+	struct batch batch;
+
+	batch_begin(&batch);
+	put_table_message(&batch, NFT_MSG_NEWTABLE, family);
+	put_queue_rule(&batch, family, options);
+	return probe_send(&batch, family, socket, code, err);
+}
+
+/* nf_tables finds an xtables target of no family of its own for any table, though `nft` writes none into one
+ * for both families. But it loads the target's module by the name that it has for one family
+ * (net/netfilter/x_tables.c, xt_request_find_target). */
+static bool can_queue_by_xtables(struct mnl_socket *socket, const struct compile_options *options, int *code,
+				 struct error *err) {
+	return can_queue(socket, options, NFPROTO_IPV4, code, err) &&
+	       can_queue(socket, options, NFPROTO_INET, code, err);
+}
+
 bool probe_dispatch(struct mnl_socket *socket, struct compile_options *options, struct error *err) {
-	static const enum dispatch dispatches[] = {DISPATCH_NATIVE, DISPATCH_XTABLES};
+	int code;
 
-	for (size_t i = 0; i < sizeof(dispatches) / sizeof(dispatches[0]); i++) {
-		struct batch batch;
-		int code;
-
-		options->dispatch = dispatches[i];
-		probe_begin(&batch);
-		put_queue_rule(&batch, options);
-		if (probe_send(&batch, socket, &code, err))
-			return true;
-		/* ENOENT: no such expression or target; anything else is a failure of its own. */
-		if (code != ENOENT && code != EOPNOTSUPP)
-			return false;
-	}
+	options->dispatch = DISPATCH_NATIVE;
+	if (can_queue(socket, options, NFPROTO_INET, &code, err))
+		return true;
+	/* ENOENT: no such expression, or target; anything else is a failure of its own. */
+	if (code != ENOENT && code != EOPNOTSUPP)
+		return false;
+	options->dispatch = DISPATCH_XTABLES;
+	if (can_queue_by_xtables(socket, options, &code, err))
+		return true;
+	if (code != ENOENT && code != EOPNOTSUPP)
+		return false;
 	return error_set(err, "this kernel's nftables cannot queue packets: it needs nft_queue "
 			      "(CONFIG_NFT_QUEUE), or nft_compat and xt_NFQUEUE");
 }
@@ -81,10 +91,11 @@ bool probe_destroy(struct mnl_socket *socket) {
 	struct error err;
 	int code;
 
-	probe_begin(&batch);
+	batch_begin(&batch);
+	put_table_message(&batch, NFT_MSG_NEWTABLE, NFPROTO_INET);
 	message = batch_message(&batch, DESTROY_SET, NFPROTO_INET, 0);
 	mnl_attr_put_strz(message, NFTA_SET_TABLE, PROBE_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_NAME, "none");
 	batch_commit(&batch, message);
-	return probe_send(&batch, socket, &code, &err);
+	return probe_send(&batch, NFPROTO_INET, socket, &code, &err);
 }

@@ -2,11 +2,13 @@
 """A busy host: the kernel admits by itself what the static rules allow. What follows is as if
 the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
 
+import threading
 import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
 from scapy.layers.inet import TCP
+from scapy.layers.l2 import Ether
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
@@ -159,6 +161,33 @@ def test_a_reload_that_forbids_cuts_what_the_kernel_admitted(firewall, servers, 
         daemon.reload(BUSY + f"drop in tcp 80 from {side.cli}\nallow in tcp 80\n")
         assert all(is_cut(sock, 0.5) for sock in socks)
         assert outcome(net.cli, side.srv, 80) == SILENT
+
+
+def syns(wire, side, halt):
+    """As fast as Python can, until `halt`."""
+    frames = [bytes(Ether(src=wire.mac, dst=wire.peer_mac) / ip(side, side.cli, side.srv)
+                    / TCP(sport=sport, dport=80, flags="S", seq=7)) for sport in range(20000, 20064)]
+    while not halt.is_set():
+        for frame in frames:
+            wire.socket.send(frame)
+
+
+def test_a_port_that_is_closed_in_a_flood_is_the_kernels_no_more(firewall, servers, net, side):
+    """While the rules change packets fill anew what the change has emptied."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    halt = threading.Event()
+    with crowd(daemon, net.cli, side.srv) as socks, Wire(net) as wire:
+        flood = threading.Thread(target=syns, args=(wire, side, halt))
+        flood.start()
+        try:
+            wait_for(lambda: admitted(daemon) > 1000, "the flood is under way")
+            daemon.reload(BUSY + "allow in tcp 81\n")
+            assert not unseen(net.srv)
+            assert all(is_cut(sock, 0.5) for sock in socks)
+        finally:
+            halt.set()
+            flood.join(10)
 
 
 def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):

@@ -18,6 +18,10 @@ void busy_watch_see(struct daemon *daemon, uint64_t admitted);
 /* Connections may stand, or have ended, that the table does not know. */
 bool busy_watch_is_behind(const struct daemon *daemon);
 
+/* When other rules are in, the kernel's and ours: what it has admitted by the old ones since the last look to
+ * ports that are closed now is cut, and its ports forgotten. */
+void busy_watch_forget_closed(struct daemon *daemon);
+
 /* Brings the table up to date for somebody who asks for it. Nothing to do where the kernel has admitted
  * none lately, or the last time is less than a second ago, or less than four times as long as it took. */
 void busy_watch_catch_up(struct daemon *daemon);

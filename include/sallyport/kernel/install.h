@@ -46,7 +46,12 @@ struct revocation {
  * False: nothing has changed. The ruleset is not kept. */
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
 		     struct error *err);
-/* Only the last of that. Nothing to do where `revoked` is empty. */
+/* Whether the last install_ruleset has closed a port that the kernel admitted to by itself. */
+bool install_closes(const struct install *install);
+/* Behind such a one: while it went in, packets judged by the old ruleset have filled the set anew by which
+ * connections to the port pass (nft_rhash_update takes what is about to be deleted for missing). */
+bool install_forget_closed(struct install *install, struct error *err);
+/* Only the last of install_ruleset. Nothing to do where `revoked` is empty. */
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err);
 
 /* What the kernel has leased to a connection: its packets pass unseen until it runs out. */
