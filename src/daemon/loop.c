@@ -99,7 +99,13 @@ static int expire(sd_event_source *source, void *context) {
 	return 0;
 }
 
-static void check_workers(struct loop *loop) {
+static void give_up(struct loop *loop, const char *why) {
+	log_write(&loop->daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s", why);
+	sd_event_exit(loop->event, EXIT_FAILURE);
+}
+
+/* What the daemon cannot do without may be taken from it: it ends, and is started again. */
+static void check_means(struct loop *loop) {
 	struct daemon *daemon = loop->daemon;
 	struct worker_figures figures = daemon_figures(daemon);
 	struct error err;
@@ -110,17 +116,13 @@ static void check_workers(struct loop *loop) {
 			  figures.unsent - loop->unsent);
 	loop->unsent = figures.unsent;
 	for (size_t i = 0; i < daemon->worker_count; i++) {
-		if (!worker_has_failed(daemon->workers[i], &err))
-			continue;
-		log_write(&daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s",
-			  err.text);
-		sd_event_exit(loop->event, EXIT_FAILURE);
+		if (worker_has_failed(daemon->workers[i], &err))
+			give_up(loop, err.text);
 	}
-	if (copier_has_failed(daemon->copier, &err)) {
-		log_write(&daemon->log, LOG_FAILED, NULL, "cannot go on, the kernel's rules stay: %s",
-			  err.text);
-		sd_event_exit(loop->event, EXIT_FAILURE);
-	}
+	if (copier_has_failed(daemon->copier, &err))
+		give_up(loop, err.text);
+	if (install_is_lost(daemon->install))
+		give_up(loop, "a socket to nftables was closed");
 }
 
 static int again(sd_event_source *source, uint64_t interval) {
@@ -133,7 +135,7 @@ static int tick(sd_event_source *source, uint64_t time, void *context) {
 	struct loop *loop = context;
 
 	(void)time;
-	check_workers(loop);
+	check_means(loop);
 	guard_watch_tick(&loop->guard, loop->daemon);
 	lease_watch_tick(loop->daemon);
 	packet_log_tick(loop->daemon->workplace.packet_log);

@@ -235,6 +235,10 @@ int install_counters(struct install *install, struct kernel_counter *counters, s
 
 /* ---- watching ---- */
 
+bool install_is_lost(const struct install *install) {
+	return !nft_socket_stands(install->socket) || !watch_stands(install->watch);
+}
+
 int install_watch_fd(const struct install *install) {
 	return watch_fd(install->watch);
 }

@@ -88,6 +88,14 @@ struct mnl_socket *nft_socket_open(struct error *err) {
 	return NULL;
 }
 
+bool nft_socket_stands(const struct mnl_socket *socket) {
+	struct sockaddr_nl address = {0};
+	socklen_t size = sizeof(address);
+
+	return getsockname(mnl_socket_get_fd(socket), (struct sockaddr *)&address, &size) == 0 &&
+	       address.nl_family == AF_NETLINK && address.nl_pid == mnl_socket_get_portid(socket);
+}
+
 ssize_t receive_from_kernel(struct mnl_socket *socket, void *buffer, size_t room, int flags) {
 	struct sockaddr_nl sender = {0};
 	socklen_t size;
@@ -209,7 +217,7 @@ bool nft_dump(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t see,
 	}
 	free(buffer);
 	if (more == MNL_CB_ERROR)
-		return error_set(err, "cannot read from nftables: %s", strerror(errno));
+		return error_set(err, "cannot read from netfilter: %s", strerror(errno));
 	return true;
 }
 

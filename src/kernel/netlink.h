@@ -35,6 +35,8 @@ void batch_end(struct batch *batch);
 void batch_free(struct batch *batch);
 
 struct mnl_socket *nft_socket_open(struct error *err);
+/* False: its descriptor was closed, or is something else by now. */
+bool nft_socket_stands(const struct mnl_socket *socket);
 /* Sends the batch as one transaction. False: the kernel has changed nothing; *code is the
  * first errno it gave (0: a failure before the kernel saw it). */
 bool batch_send(struct batch *batch, struct mnl_socket *socket, int *code, struct error *err);

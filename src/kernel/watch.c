@@ -89,6 +89,10 @@ int watch_fd(const struct watch *watch) {
 	return mnl_socket_get_fd(watch->events);
 }
 
+bool watch_stands(const struct watch *watch) {
+	return nft_socket_stands(watch->events);
+}
+
 /* ---- our own changes ---- */
 
 static int take_generation(const struct nlmsghdr *message, void *context) {

@@ -17,6 +17,8 @@ struct watch;
 struct watch *watch_open(struct mnl_socket *ours, struct error *err);
 void watch_close(struct watch *watch);
 int watch_fd(const struct watch *watch); /* readable when somebody changed nftables */
+/* False: it has gone deaf, see nft_socket_stands. */
+bool watch_stands(const struct watch *watch);
 
 /* As batch_send, without listening meanwhile. */
 bool watch_send(struct watch *watch, struct batch *batch, int *code, struct error *err);

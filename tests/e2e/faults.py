@@ -127,6 +127,24 @@ def descriptor_in(daemon, port):
     return _descriptor_of(daemon.process.pid, _inode_of(daemon.namespace, port))
 
 
+def nftables_socket(daemon, listens):
+    """The port id of the daemon's socket for nftables: `listens`: that for its events, else for transactions,
+    which it opens right behind its first for conntrack."""
+    others = (queue_owner(daemon.namespace), log_owner(daemon.namespace))
+    ports = [int(words[2]) for words in map(str.split, daemon.namespace.read("netlink").splitlines()[1:])
+             if int(words[1]) == NETLINK_NETFILTER and int(words[2]) not in others
+             and (int(words[3], 16) != 0) == listens]
+    ours = sorted((port for port in ports if _is_of(daemon, port)), key=lambda port: descriptor_in(daemon, port))
+    return ours[0 if listens else 1]
+
+
+def _is_of(daemon, port):
+    try:
+        return descriptor_in(daemon, port) >= 0
+    except AssertionError:
+        return False
+
+
 def close_under(daemon, port):
     """The daemon itself closes the socket, and does not know of it."""
     number = descriptor_in(daemon, port)

@@ -16,7 +16,7 @@ from clients import OPEN, SILENT, connect, echo, outcome, ping, udp_outcome, udp
 from crowd import CLOSED, FLOW, RULES, SHORT, STEADY, wait_list_is_right
 from faults import (ACCEPT, BIND, COPY_META, COPY_PACKET, DROP, LOG_GROUP, QUEUE, SO_RCVBUFFORCE, UNBIND,
                     VERDICT_BATCH, attribute, close_under, daemons_socket, last_id, log_command, log_owner,
-                    message, netfilter_socket, owned_by_another, queue_command, queue_copies, queue_line,
+                    message, netfilter_socket, nftables_socket, owned_by_another, queue_command, queue_copies, queue_line,
                     queue_owner, queue_socket, refused_to_start, send_all, stopped, switch, verdict, wait_log,
                     waiting)
 from intruder import injecting
@@ -329,6 +329,21 @@ def test_a_netlink_socket_closed_under_the_running_daemon(firewall, traffic, net
     assert daemon.process.wait(10) == 1
     assert "the kernel's rules stay" in wait_log(daemon, name.strip())
     assert queue_line(net.srv) is None and log_owner(net.srv) is None
+    flows.check()
+    daemon.start()
+    flows.check()
+    wait_list_is_right(daemon, net.srv, 3)
+
+
+@injecting
+@pytest.mark.parametrize("listens", (True, False), ids=["events", "transactions"])
+def test_a_socket_to_nftables_closed_under_the_running_daemon(firewall, traffic, net, listens):
+    """Deaf, it would not see its table go; without the other it could not put that back."""
+    daemon = firewall(RULES)
+    flows = traffic()
+    close_under(daemon, nftables_socket(daemon, listens))
+    assert daemon.process.wait(10) == 1
+    wait_log(daemon, "a socket to nftables was closed")
     flows.check()
     daemon.start()
     flows.check()

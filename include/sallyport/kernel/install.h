@@ -82,6 +82,8 @@ struct kernel_counter {
 #define BUSY_COUNTER     "busy_admitted" /* connections that the kernel admitted by itself: busy.c */
 int install_counters(struct install *install, struct kernel_counter *counters, size_t max, struct error *err);
 
+/* True: a socket to nftables was closed under us, so the rules can be neither changed nor watched any more. */
+bool install_is_lost(const struct install *install);
 /* Readable when somebody changed nftables. */
 int install_watch_fd(const struct install *install);
 /* Drains the events; true: one of our tables was removed by somebody else, so call install_ruleset. */
