@@ -11,7 +11,9 @@
  * them from the host's sockets and from the leases. What it was told to kill stands in `cut`, or the
  * kernel would let it in again.
  */
+#include <arpa/inet.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 
 #include "compile.h"
 #include "expr.h"
@@ -42,9 +44,26 @@ void put_busy_sets(struct compiler *compiler) {
 			      compiler->ruleset->settings.connections, CUT_MS, CUT_COLLECT_MS);
 }
 
-void put_busy_flush(struct batch *batch) {
-	put_set_flush(batch, BUSY_SET);
-	put_set_flush(batch, UNSEEN_SET);
+static void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
+	struct elements elements = {.batch = batch, .set = set, .type = type};
+
+	for (uint32_t port = 0; port < PORTS; port++) {
+		uint16_t wire = htons((uint16_t)port);
+
+		if (ports[port])
+			put_element(&elements, &wire, sizeof(wire), 0);
+	}
+	elements_finish(&elements);
+}
+
+void put_busy_removal(struct batch *batch, const bool *ports, bool destroy) {
+	static const char *const sets[] = {BUSY_SET, UNSEEN_SET};
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!destroy)
+			put_port_changes(batch, sets[i], NFT_MSG_NEWSETELEM, ports);
+		put_port_changes(batch, sets[i], destroy ? DESTROY_ELEMENTS : NFT_MSG_DELSETELEM, ports);
+	}
 }
 
 static enum end local_end(enum direction direction) {

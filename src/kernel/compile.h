@@ -20,7 +20,6 @@ struct names {
 struct inventory {
 	struct names sets, counters;
 	bool learns; /* there are base chains at postrouting */
-	bool closes; /* a port that the ruleset before let the kernel admit to by itself */
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
@@ -29,6 +28,8 @@ struct inventory {
 	/* Of a table that was taken over, instead: PORTS, those that an earlier daemon's kernel has
 	 * admitted to. */
 	bool *unseen;
+	/* PORTS, those that the ruleset before let the kernel admit to and this one does not; NULL: none. */
+	bool *closed;
 };
 enum { PORTS = 65536 };
 #define OWNER_DEFAULT UINT32_MAX
@@ -125,8 +126,9 @@ void put_open_ports(struct compiler *compiler, bool standing);
 /* busy.c: what the kernel admits while it is busy. */
 enum busy_way busy_way_of(const struct ruleset *ruleset);
 void put_busy_sets(struct compiler *compiler);
-/* No port is busy, and what was admitted to one passes no more without the daemon's knowledge. */
-void put_busy_flush(struct batch *batch);
+/* What was admitted to these of PORTS passes no more without the daemon's knowledge. `destroy`: see
+ * put_revocation. */
+void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);

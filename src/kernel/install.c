@@ -169,7 +169,7 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 }
 
 bool install_closes(const struct install *install) {
-	return install->standing && install->inventory.closes;
+	return install->standing && install->inventory.closed;
 }
 
 bool install_forget_closed(struct install *install, struct error *err) {
@@ -177,7 +177,7 @@ bool install_forget_closed(struct install *install, struct error *err) {
 	int code;
 
 	batch_begin(&batch);
-	put_busy_flush(&batch);
+	put_busy_removal(&batch, install->inventory.closed, install->can_destroy);
 	return send_and_free(install, &batch, &code, err);
 }
 

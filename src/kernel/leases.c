@@ -12,7 +12,6 @@
 #include "sets.h"
 
 enum {
-	DESTROY_ELEMENTS = 30, /* NFT_MSG_DESTROYSETELEM of linux/netfilter/nf_tables.h, since Linux 6.3 */
 	MS = 1000,
 };
 

@@ -44,6 +44,7 @@ void inventory_free(struct inventory *inventory) {
 	free(inventory->port_owners[1]);
 	free(inventory->open_owners);
 	free(inventory->unseen);
+	free(inventory->closed);
 	*inventory = (struct inventory){0};
 }
 

@@ -255,14 +255,20 @@ static bool was_open(const struct inventory *old, uint32_t port) {
 	return old->open_owners ? old->open_owners[port] != ASK : old->unseen && old->unseen[port];
 }
 
-/* What was admitted to a port that is closed now must not go on by what packets have left there. */
-static void put_busy_reset(struct compiler *compiler) {
+/* What was admitted to a port that is closed now must not go on by what packets have left there, but only
+ * once these rules are in is nothing left there any more: see install_forget_closed. */
+static void note_closed(struct compiler *compiler) {
 	struct inventory *made = compiler->made;
+	bool *closed = allocate(PORTS * sizeof(*closed)), any = false;
 
-	for (uint32_t port = 0; port < PORTS && !made->closes; port++)
-		made->closes = was_open(compiler->old, port) && made->open_owners[port] == ASK;
-	if (made->closes)
-		put_busy_flush(compiler->batch);
+	for (uint32_t port = 0; port < PORTS; port++) {
+		closed[port] = was_open(compiler->old, port) && made->open_owners[port] == ASK;
+		any = any || closed[port];
+	}
+	if (any)
+		made->closed = closed;
+	else
+		free(closed);
 }
 
 void put_open_ports(struct compiler *compiler, bool standing) {
@@ -272,7 +278,7 @@ void put_open_ports(struct compiler *compiler, bool standing) {
 	count = keep(targets, count, SETTLE_OPEN, SETTLE_STATIC);
 	compiler->made->open_owners = owners_of(targets, count);
 	if (standing)
-		put_busy_reset(compiler);
+		note_closed(compiler);
 	/* The static rules count for themselves. */
 	if (compiler->busy == BUSY_STATIC)
 		count = keep(targets, count, SETTLE_OPEN, SETTLE_OPEN);

@@ -39,6 +39,9 @@ enum set_type {
 };
 
 /* A list of elements that grows; it becomes as many messages as it takes. */
+/* NFT_MSG_DESTROYSETELEM of linux/netfilter/nf_tables.h, since Linux 6.3 */
+enum { DESTROY_ELEMENTS = 30 };
+
 struct elements {
 	struct batch *batch;
 	const char *set;

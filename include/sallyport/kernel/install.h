@@ -48,8 +48,9 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 		     struct error *err);
 /* Whether the last install_ruleset has closed a port that the kernel admitted to by itself. */
 bool install_closes(const struct install *install);
-/* Behind such a one: while it went in, packets judged by the old ruleset have filled the set anew by which
- * connections to the port pass (nft_rhash_update takes what is about to be deleted for missing). */
+/* Behind such a one: connections to the port pass no more without the daemon's knowledge. Not in the same
+ * transaction: until that is through packets judged by the old ruleset add the port again (nft_rhash_update
+ * takes what is about to be deleted for missing). */
 bool install_forget_closed(struct install *install, struct error *err);
 /* Only the last of install_ruleset. Nothing to do where `revoked` is empty. */
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err);
@@ -82,7 +83,8 @@ struct kernel_counter {
 #define BUSY_COUNTER     "busy_admitted" /* connections that the kernel admitted by itself: busy.c */
 int install_counters(struct install *install, struct kernel_counter *counters, size_t max, struct error *err);
 
-/* True: a socket to nftables was closed under us, so the rules can be neither changed nor watched any more. */
+/* True: a socket to nftables was closed under us, so the rules can be neither changed nor watched any more.
+ */
 bool install_is_lost(const struct install *install);
 /* Readable when somebody changed nftables. */
 int install_watch_fd(const struct install *install);

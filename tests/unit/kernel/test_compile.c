@@ -414,6 +414,26 @@ static void a_detached_ruleset_still_marks_what_it_would_ask(void **state) {
 	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 1);
 }
 
+/* Before Linux 6.3 what is to be deleted has to be there. */
+static void a_port_leaves_both_busy_sets_by_itself(void **state) {
+	enum { DESTROY_SETELEM = 30 };
+	static bool ports[PORTS] = {[80] = true, [65535] = true};
+	struct batch batch;
+	struct reading reading;
+	(void)state;
+
+	batch_begin(&batch);
+	put_busy_removal(&batch, ports, true);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[DESTROY_SETELEM], 2);
+	assert_int_equal(reading.kinds[NFT_MSG_NEWSETELEM] + reading.kinds[NFT_MSG_DELSETELEM], 0);
+	batch_begin(&batch);
+	put_busy_removal(&batch, ports, false);
+	reading = read_batch(&batch);
+	assert_int_equal(reading.kinds[NFT_MSG_NEWSETELEM], 2);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 2);
+}
+
 static void a_revocation_takes_just_its_leases_and_handshakes_under_way(void **state) {
 	static const uint8_t here[4] = {10, 0, 0, 1}, there[4] = {10, 0, 0, 2};
 	enum { DESTROY_ELEMENTS = 30 };
@@ -558,6 +578,7 @@ int main(void) {
 	    cmocka_unit_test(either_dispatch_queues_in_one_chain),
 	    cmocka_unit_test(conntrack_is_never_started),
 	    cmocka_unit_test(a_detached_ruleset_still_marks_what_it_would_ask),
+	    cmocka_unit_test(a_port_leaves_both_busy_sets_by_itself),
 	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
 	    cmocka_unit_test(the_layout_says_which_sets_stand),
