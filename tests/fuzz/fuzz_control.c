@@ -266,6 +266,20 @@ bool __wrap_install_revoke(struct install *install, const struct revocation *rev
 	return true;
 }
 
+bool __wrap_install_closes(const struct install *install);
+bool __wrap_install_closes(const struct install *install) {
+	(void)install;
+	return true;
+}
+
+bool __wrap_install_forget_closed(struct install *install, struct error *err);
+bool __wrap_install_forget_closed(struct install *install, struct error *err) {
+	(void)install;
+	error_set(err, "it cannot");
+	current->changes++;
+	return false;
+}
+
 enum dispatch __wrap_install_dispatch(const struct install *install);
 enum dispatch __wrap_install_dispatch(const struct install *install) {
 	(void)install;
