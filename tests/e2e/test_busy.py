@@ -200,6 +200,20 @@ def test_a_port_that_is_closed_disturbs_no_other_busy_port(firewall, servers, ne
         assert unseen(net.srv) == {80}
 
 
+def test_a_port_that_is_closed_on_a_calm_host_is_nobodys_change(firewall, servers, net, side):
+    """There is nothing to forget, and the transaction that does it changes nothing."""
+    daemon = firewall(BUSY + "allow in tcp 80-81\n")
+    servers.tcp(80)
+    with connect(net.cli, side.srv, 80) as sock:
+        assert echo(sock)
+        wait_leased(net.srv, key_of(sock))
+        daemon.reload(BUSY + "allow in tcp 80\n")
+        daemon.reload(BUSY + "allow in tcp 80\nallow in udp 80\n")
+        time.sleep(1.2)  # the daemon looks once a second
+        assert lease_left(net.srv, key_of(sock))
+    assert "another program" not in daemon.log()
+
+
 def test_a_reload_that_allows_cuts_nothing(firewall, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)
