@@ -230,6 +230,18 @@ def bad_edit(world):
     succeed("systemctl", "reload", "sallyport")
 
 
+def reload_closes(world):
+    """a port that an edit closes is closed, and nothing about that goes wrong unseen"""
+    ground.write_rules(world.shipped)
+    succeed("systemctl", "reload", "sallyport")
+    world.client.sees(8080, "filtered")
+    ground.write_rules(world.shipped + MORE)
+    succeed("systemctl", "reload", "sallyport")
+    world.client.sees(8080, "open")
+    for trouble in ("may still pass", "another program"):
+        need(not [text for text in messages() if trouble in text], f"the journal says: {trouble}")
+
+
 def structured_log(world):
     """a logged drop stands in the journal with its fields"""
     world.client.sees(23, "filtered")
@@ -375,6 +387,6 @@ def start_again(world):
 
 STORY = [
     starts, native_dispatch, few_privileges, confines_itself, small_exposure, control_access,
-    shipped_rules, queue_figures, sees_its_own, pings, listed, reload_opens, bad_edit, structured_log,
+    shipped_rules, queue_figures, sees_its_own, pings, listed, reload_opens, bad_edit, reload_closes, structured_log,
     reloads_under_load, leases, restart, crash, redirected, hang, intruder, flushed, bad_start, stop, start_again,
 ]
