@@ -196,8 +196,8 @@ static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, err);
 	if (!daemon->installed)
 		return false;
+	busy_watch_forget_closed(daemon); /* not behind yet: it leaves the look to what follows */
 	busy_watch_start(daemon);
-	busy_watch_forget_closed(daemon);
 	/* Once more, for what was opened in between. */
 	daemon_report_unseen(daemon);
 	return true;

@@ -38,10 +38,10 @@ enum set_type {
 	SET_PROTOCOL = 12
 };
 
-/* A list of elements that grows; it becomes as many messages as it takes. */
 /* NFT_MSG_DESTROYSETELEM of linux/netfilter/nf_tables.h, since Linux 6.3 */
 enum { DESTROY_ELEMENTS = 30 };
 
+/* A list of elements that grows; it becomes as many messages as it takes. */
 struct elements {
 	struct batch *batch;
 	const char *set;

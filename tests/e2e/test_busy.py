@@ -3,7 +3,6 @@
 the daemon had decided: it is listed, counted, killed, forbidden, and survives a restart."""
 
 import json
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 
@@ -14,6 +13,7 @@ from scapy.layers.l2 import Ether
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
 from leases import Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
+from load import Load
 from net import wait_for
 from test_forwarding import at_home  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
@@ -164,31 +164,26 @@ def test_a_reload_that_forbids_cuts_what_the_kernel_admitted(firewall, servers, 
         assert outcome(net.cli, side.srv, 80) == SILENT
 
 
-def syns(wire, side, halt):
-    """As fast as Python can, until `halt`."""
+def syns(wire, side):
+    """As fast as Python can."""
     frames = [bytes(Ether(src=wire.mac, dst=wire.peer_mac) / ip(side, side.cli, side.srv)
                     / TCP(sport=sport, dport=80, flags="S", seq=7)) for sport in range(20000, 20064)]
-    while not halt.is_set():
+
+    def step():
         for frame in frames:
             wire.socket.send(frame)
+    return Load(step)
 
 
 def test_a_port_that_is_closed_in_a_flood_is_the_kernels_no_more(firewall, servers, net, side):
     """While the rules change packets fill anew what the change has emptied."""
     daemon = firewall(RULES)
     servers.tcp(80)
-    halt = threading.Event()
-    with crowd(daemon, net.cli, side.srv) as socks, Wire(net) as wire:
-        flood = threading.Thread(target=syns, args=(wire, side, halt))
-        flood.start()
-        try:
-            wait_for(lambda: admitted(daemon) > 1000, "the flood is under way")
-            daemon.reload(BUSY + "allow in tcp 81\n")
-            assert not unseen(net.srv)
-            assert all(is_cut(sock, 0.5) for sock in socks)
-        finally:
-            halt.set()
-            flood.join(10)
+    with crowd(daemon, net.cli, side.srv) as socks, Wire(net) as wire, syns(wire, side):
+        wait_for(lambda: admitted(daemon) > 1000, "the flood is under way")
+        daemon.reload(BUSY + "allow in tcp 81\n")
+        assert not unseen(net.srv)
+        assert all(is_cut(sock, 0.5) for sock in socks)
 
 
 def test_a_port_that_is_closed_disturbs_no_other_busy_port(firewall, servers, net, side):
