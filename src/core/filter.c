@@ -46,11 +46,10 @@ static struct question packet_question(const struct judgement *judgement) {
 	};
 }
 
-struct question connection_question(const struct connection *connection, const char *interface) {
-	const struct key *key = &connection->key;
-	bool in = connection->direction == DIRECTION_IN, ports = protocol_has_ports(key->protocol);
+struct question connection_question(const struct key *key, enum direction direction, const char *interface) {
+	bool in = direction == DIRECTION_IN, ports = protocol_has_ports(key->protocol);
 	return (struct question){
-	    .direction = (enum direction)connection->direction,
+	    .direction = direction,
 	    .from = in ? key->remote : key->local,
 	    .to = in ? key->local : key->remote,
 	    .from_port = !ports ? 0
@@ -82,12 +81,13 @@ static void end_leases(struct connection *connection) {
 	connection->epoch--;
 }
 
-bool filter_recheck(const struct policy *policy, struct connection *connection, const char *interface) {
+bool filter_recheck(const struct policy *policy, const struct key *key, struct connection *connection,
+		    const char *interface) {
 	if (connection->flags & CONNECTION_LEARNED) {
 		connection->generation = (uint8_t)policy->ruleset->generation;
 		return true;
 	}
-	struct question question = connection_question(connection, interface);
+	struct question question = connection_question(key, (enum direction)connection->direction, interface);
 	struct answer answer = eval(policy->ruleset, &question);
 	if (answer.action != ACTION_ALLOW)
 		return false;
@@ -142,7 +142,7 @@ static struct connection *find(const struct judgement *judgement, const struct k
 	if (newer <= 0)
 		return connection;
 	const char *interface = interface_name(judgement->arrival, connection->interface);
-	if (!filter_recheck(judgement->policy, connection, interface))
+	if (!filter_recheck(judgement->policy, key, connection, interface))
 		connection_move(judgement->stripe, connection, STATE_CUT, judgement->now);
 	return connection;
 }
@@ -367,17 +367,18 @@ static bool was_sent(const struct judgement *judgement, const struct connection 
 	    has_lost_track(judgement, connection))
 		return true;
 	enum side sender = connection->direction == judgement->direction ? SIDE_OTHER : SIDE_OPENER;
-	return tracker_of(connection->key.protocol)->sent(&connection->tcp, judgement->packet, sender);
+	return tracker_of(judgement->packet->inner.protocol)
+	    ->sent(&connection->tcp, judgement->packet, sender);
 }
 
 /* Of a connection that the busy kernel has admitted, and that the table does not know yet. The stack compares
  * the number inside with what it has in flight (RFC 5927 4.1). */
 static bool may_be_unseen(const struct judgement *judgement, const struct key *key) {
 	const struct arrival *arrival = judgement->arrival;
-	struct connection wanted = {.key = *key, .direction = DIRECTION_IN};
+	struct connection wanted = {.direction = DIRECTION_IN};
 	return key->protocol == PROTOCOL_TCP &&
 	       atomic_load_explicit(&judgement->filter->behind, memory_order_relaxed) &&
-	       filter_recheck(judgement->policy, &wanted,
+	       filter_recheck(judgement->policy, key, &wanted,
 			      interface_name(arrival, arrival->interface_index)) &&
 	       !is_strict(judgement->policy, wanted.rule);
 }

@@ -326,10 +326,8 @@ static bool rule_matches(const struct selection *selection, const struct connect
 	       file_matches(selection->rule_file, place->file);
 }
 
-bool selection_matches(const struct selection *selection, const struct connection *connection,
-		       const struct place *place) {
-	const struct key *key = &connection->key;
-
+bool selection_matches(const struct selection *selection, const struct key *key,
+		       const struct connection *connection, const struct place *place) {
 	if (selection->has_direction && connection->direction != selection->direction)
 		return false;
 	if (selection->has_protocol && key->protocol != selection->protocol)

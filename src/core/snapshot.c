@@ -213,7 +213,8 @@ static bool record_fits(const struct saved_connection *connection, uint8_t famil
 	return key_fits(&connection->key, family) &&
 	       state_fits(connection->key.protocol, connection->state) &&
 	       connection->direction <= DIRECTION_OUT && (connection->flags & ~KNOWN_FLAGS) == 0 &&
-	       connection->idle <= connection->age && connection->age <= saved;
+	       connection->idle <= connection->age && connection->age <= saved &&
+	       connection->interface <= INT32_MAX;
 }
 
 static const char *read_record(struct snapshot_reader *reader) {

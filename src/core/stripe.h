@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One stripe of the connection table, private to table.c, stripe.c and stripe_queue.c.
+ * One stripe of the connection table, private to table.c and stripe*.c.
  *
  * Everything here is guarded by the stripe's lock, except the figures, which others may
  * read at any time. Entries refer to each other by `ref`: index in the pool plus one, so
@@ -21,6 +21,11 @@ enum {
 	STATE_FREE = 0xf, /* in place of a state */
 };
 
+/* The first twelve bytes of IPv6 addresses. */
+struct wide_key {
+	uint8_t local[12], remote[12];
+};
+
 /* The connections in one state, in the order of `renewed`. */
 struct queue {
 	ref oldest, newest;
@@ -38,6 +43,7 @@ struct stripe {
 	uint64_t hash; /* of the key that the stripe was locked for */
 	const struct hash_secret *secret;
 	struct connection *pool;
+	struct wide_key *wide; /* as many as the pool has entries; of IPv4 untouched */
 	ref *buckets;
 	uint32_t capacity;
 	uint32_t bucket_count, bucket_mask; /* the mask: the next power of two, minus one */
@@ -58,6 +64,11 @@ static inline struct connection *entry_at(struct stripe *stripe, ref entry) {
 static inline ref ref_of(const struct stripe *stripe, const struct connection *connection) {
 	return (ref)(connection - stripe->pool) + 1;
 }
+
+void entry_set_key(struct stripe *stripe, struct connection *connection, const struct key *key);
+struct key entry_key(const struct stripe *stripe, const struct connection *connection);
+/* The first entry with that key, of the chain that begins with `entry`; NULL: there is none. */
+struct connection *chain_find(struct stripe *stripe, ref entry, const struct key *key);
 
 /* Takes the entry out of everything and frees it; counts nothing but its absence. */
 void stripe_release(struct stripe *stripe, struct connection *connection);

@@ -67,8 +67,10 @@ struct connection *queue_oldest(struct stripe *stripe, enum worth worth) {
 static void run_out(struct stripe *stripe, struct connection *connection, const struct expiry *expiry,
 		    uint32_t now) {
 	int next = LET_GO;
-	if (expiry->keep && state_is_doubtful(connection->state))
-		next = expiry->keep(connection, expiry->context);
+	if (expiry->keep && state_is_doubtful(connection->state)) {
+		struct key key = entry_key(stripe, connection);
+		next = expiry->keep(&key, connection, expiry->context);
+	}
 	if (next != LET_GO) {
 		connection_move(stripe, connection, (uint8_t)next, now);
 		return;

@@ -62,19 +62,22 @@ static void *reserve(size_t size) {
 
 static bool reserve_stripes(struct table *table) {
 	size_t pool = whole_pages(table->capacity * sizeof(struct connection));
+	size_t wide = whole_pages(table->capacity * sizeof(struct wide_key));
 	size_t chains = whole_pages(buckets_for(table->capacity) * sizeof(ref));
-	table->memory_size = table->stripe_count * (pool + chains);
+	table->memory_size = table->stripe_count * (pool + wide + chains);
 	table->memory = reserve(table->memory_size);
 	table->stripes = aligned_alloc(_Alignof(struct stripe), table->stripe_count * sizeof(struct stripe));
 	if (!table->memory || !table->stripes)
 		return false;
 	memset(table->stripes, 0, table->stripe_count * sizeof(struct stripe));
-	char *entries = table->memory, *refs = entries + table->stripe_count * pool;
+	char *entries = table->memory, *wides = entries + table->stripe_count * pool,
+	     *refs = wides + table->stripe_count * wide;
 	for (uint32_t i = 0; i < table->stripe_count; i++) {
 		struct stripe *stripe = &table->stripes[i];
 		pthread_mutex_init(&stripe->lock, NULL);
 		stripe->secret = &table->secret;
 		stripe->pool = (struct connection *)(entries + i * pool);
+		stripe->wide = (struct wide_key *)(wides + i * wide);
 		stripe->buckets = (ref *)(refs + i * chains);
 		stripe->bucket_count = FIRST_BUCKETS;
 		stripe->bucket_mask = FIRST_BUCKETS - 1;
@@ -144,14 +147,14 @@ bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now
 }
 
 /* Copies what is in use among up to VISITS entries from *index on. */
-static size_t copy_some(struct stripe *stripe, uint32_t *index, struct connection *out, size_t max) {
+static size_t copy_some(struct stripe *stripe, uint32_t *index, struct entry *out, size_t max) {
 	size_t count = 0;
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end && count < max; ++*index) {
 		const struct connection *connection = &stripe->pool[*index];
 		if (connection->state != STATE_FREE)
-			out[count++] = *connection;
+			out[count++] = (struct entry){entry_key(stripe, connection), *connection};
 	}
 	if (*index == stripe->used)
 		*index = stripe->capacity;
@@ -159,7 +162,7 @@ static size_t copy_some(struct stripe *stripe, uint32_t *index, struct connectio
 	return count;
 }
 
-size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out, size_t max) {
+size_t table_copy(struct table *table, uint64_t *cursor, struct entry *out, size_t max) {
 	uint64_t end = (uint64_t)table->stripe_count * table->capacity;
 	size_t count = 0;
 	while (count < max && *cursor < end) {
@@ -182,15 +185,17 @@ static bool settle(struct stripe *stripe, struct connection *connection, int sta
 	return true;
 }
 
-static size_t sweep_some(struct stripe *stripe, uint32_t *index, uint32_t now,
-			 int (*visit)(struct connection *, void *), void *context) {
+static size_t sweep_some(struct stripe *stripe, uint32_t *index, uint32_t now, table_visit *visit,
+			 void *context) {
 	size_t changed = 0;
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end; ++*index) {
 		struct connection *connection = &stripe->pool[*index];
-		if (connection->state != STATE_FREE)
-			changed += settle(stripe, connection, visit(connection, context), now);
+		if (connection->state == STATE_FREE)
+			continue;
+		struct key key = entry_key(stripe, connection);
+		changed += settle(stripe, connection, visit(&key, connection, context), now);
 	}
 	if (*index == stripe->used)
 		*index = stripe->capacity;
@@ -198,8 +203,7 @@ static size_t sweep_some(struct stripe *stripe, uint32_t *index, uint32_t now,
 	return changed;
 }
 
-size_t table_sweep(struct table *table, uint32_t now, int (*visit)(struct connection *, void *),
-		   void *context) {
+size_t table_sweep(struct table *table, uint32_t now, table_visit *visit, void *context) {
 	size_t changed = 0;
 	for (uint32_t i = 0; i < table->stripe_count; i++) {
 		for (uint32_t index = 0; index < table->capacity;)

@@ -53,26 +53,25 @@ static bool is_own_address(const struct adoption *adoption, const struct addr *a
 	return false;
 }
 
-static bool is_allowed_on(const struct adoption *adoption, struct connection *connection,
-			  const char *interface) {
-	if (!filter_recheck(adoption->policy, connection, interface))
+static bool is_allowed_on(const struct adoption *adoption, struct entry *wanted, const char *interface) {
+	if (!filter_recheck(adoption->policy, &wanted->key, &wanted->connection, interface))
 		return false;
-	connection->interface = interface ? if_nametoindex(interface) : 0;
+	wanted->connection.interface = interface ? if_nametoindex(interface) : 0;
 	return true;
 }
 
 /* A socket does not say through which interface its packets come. Those of a connection
  * with ourselves come through loopback; others through one that has the local address, or
  * where only loopback has it, through any; where there is none, rules about interfaces do not apply. */
-bool adoption_allows(const struct adoption *adoption, struct connection *connection) {
-	bool to_ourselves = is_own_address(adoption, &connection->key.remote);
+bool adoption_allows(const struct adoption *adoption, struct entry *wanted) {
+	bool to_ourselves = is_own_address(adoption, &wanted->key.remote);
 	bool tried = false;
 
 	for (const struct ifaddrs *item = adoption->addresses; item; item = item->ifa_next) {
-		if (is_loopback(item) != to_ourselves || !has_address(item, &connection->key.local))
+		if (is_loopback(item) != to_ourselves || !has_address(item, &wanted->key.local))
 			continue;
 		tried = true;
-		if (is_allowed_on(adoption, connection, item->ifa_name))
+		if (is_allowed_on(adoption, wanted, item->ifa_name))
 			return true;
 	}
 	if (tried)
@@ -81,23 +80,26 @@ bool adoption_allows(const struct adoption *adoption, struct connection *connect
 		if (is_loopback(item) != to_ourselves)
 			continue;
 		tried = true;
-		if (is_allowed_on(adoption, connection, item->ifa_name))
+		if (is_allowed_on(adoption, wanted, item->ifa_name))
 			return true;
 	}
-	return !tried && is_allowed_on(adoption, connection, NULL);
+	return !tried && is_allowed_on(adoption, wanted, NULL);
 }
 
 /* ---- into the table ---- */
 
 static void adopt(const struct open_socket *socket, void *context) {
 	struct adoption *adoption = context;
-	struct connection wanted = {
+	struct entry wanted = {
 	    .key = socket->key,
-	    .direction = socket->direction,
-	    .state = socket->state,
-	    .flags = CONNECTION_LEASED,
-	    .opened = adoption->now,
-	    .renewed = adoption->now,
+	    .connection =
+		{
+		    .direction = socket->direction,
+		    .state = socket->state,
+		    .flags = CONNECTION_LEASED,
+		    .opened = adoption->now,
+		    .renewed = adoption->now,
+		},
 	};
 
 	if (adoption_allows(adoption, &wanted))
@@ -156,14 +158,17 @@ static bool is_wanted(const struct adoption *adoption, const struct translated_c
 static void adopt_translated(const struct translated_connection *translated, void *context) {
 	struct adoption *adoption = context;
 	bool learned = translated->direction == DIRECTION_OUT;
-	struct connection wanted = {
+	struct entry wanted = {
 	    .key = translated->key,
-	    .direction = translated->direction,
-	    .state = translated->state,
-	    .flags = CONNECTION_LEASED | CONNECTION_FORWARDED | (learned ? CONNECTION_LEARNED : 0),
-	    .rule = NO_RULE,
-	    .opened = adoption->now,
-	    .renewed = adoption->now,
+	    .connection =
+		{
+		    .direction = translated->direction,
+		    .state = translated->state,
+		    .flags = CONNECTION_LEASED | CONNECTION_FORWARDED | (learned ? CONNECTION_LEARNED : 0),
+		    .rule = NO_RULE,
+		    .opened = adoption->now,
+		    .renewed = adoption->now,
+		},
 	};
 
 	if (!is_wanted(adoption, translated) || !adoption_allows(adoption, &wanted))

@@ -20,7 +20,7 @@ struct listing {
 	struct selection selection;
 	uint64_t cursor;
 	uint64_t count;
-	struct connection chunk[CHUNK];
+	struct entry chunk[CHUNK];
 };
 
 static json_t *protocol_answer(uint8_t protocol) {
@@ -29,9 +29,9 @@ static json_t *protocol_answer(uint8_t protocol) {
 	return name ? json_string(name) : json_integer(protocol);
 }
 
-static const char *service_of(const struct daemon *daemon, const struct connection *connection) {
-	const struct key *key = &connection->key;
-	uint16_t port = connection->direction == DIRECTION_IN ? key->local_port : key->remote_port;
+static const char *service_of(const struct daemon *daemon, const struct entry *entry) {
+	const struct key *key = &entry->key;
+	uint16_t port = entry->connection.direction == DIRECTION_IN ? key->local_port : key->remote_port;
 
 	return services_name(daemon->services, daemon_policy(daemon)->ruleset, key->protocol, port);
 }
@@ -43,10 +43,10 @@ static uint32_t generation_of(const struct daemon *daemon, const struct connecti
 	return running - (uint8_t)(running - connection->generation);
 }
 
-static json_t *connection_answer(const struct daemon *daemon, const struct connection *connection,
-				 uint32_t now) {
-	const struct key *key = &connection->key;
-	const char *service = service_of(daemon, connection);
+static json_t *connection_answer(const struct daemon *daemon, const struct entry *entry, uint32_t now) {
+	const struct key *key = &entry->key;
+	const struct connection *connection = &entry->connection;
+	const char *service = service_of(daemon, entry);
 	char local[ADDR_TEXT], remote[ADDR_TEXT];
 	json_t *row;
 
@@ -78,11 +78,12 @@ static bool list_more(struct client *client, void *state) {
 	size_t count = table_copy(daemon->workplace.filter.table, &listing->cursor, listing->chunk, CHUNK);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct connection *connection = &listing->chunk[i];
+		const struct entry *entry = &listing->chunk[i];
 
-		if (!selection_matches(&listing->selection, connection, policy_place(version, connection)))
+		if (!selection_matches(&listing->selection, &entry->key, &entry->connection,
+				       policy_place(version, &entry->connection)))
 			continue;
-		client_send(client, connection_answer(daemon, connection, now));
+		client_send(client, connection_answer(daemon, entry, now));
 		listing->count++;
 	}
 	if (count == 0)
@@ -117,10 +118,11 @@ struct killing {
 	const struct policy_version *version;
 };
 
-static bool survives(struct connection *connection, void *context) {
+static bool survives(const struct key *key, const struct connection *connection, void *context) {
 	const struct killing *killing = context;
 
-	return !selection_matches(killing->selection, connection, policy_place(killing->version, connection));
+	return !selection_matches(killing->selection, key, connection,
+				  policy_place(killing->version, connection));
 }
 
 void command_kill(struct client *client, const json_t *request) {

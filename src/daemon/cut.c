@@ -69,21 +69,22 @@ static void add_leases_of(struct daemon *daemon, const struct key *key, struct k
 
 struct choice {
 	struct daemon *daemon;
-	bool (*stays)(struct connection *, void *);
+	bool (*stays)(const struct key *, const struct connection *, void *);
 	void *context;
 	struct key_list cut;
 };
 
-static int visit(struct connection *connection, void *context) {
+static int visit(const struct key *key, struct connection *connection, void *context) {
 	struct choice *choice = context;
 
-	if (choice->stays(connection, choice->context))
+	if (choice->stays(key, connection, choice->context))
 		return (int)connection->state;
-	add_leases_of(choice->daemon, &connection->key, &choice->cut);
+	add_leases_of(choice->daemon, key, &choice->cut);
 	return STATE_CUT;
 }
 
-size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void *), void *context) {
+size_t daemon_cut(struct daemon *daemon, bool (*stays)(const struct key *, const struct connection *, void *),
+		  void *context) {
 	struct choice choice = {.daemon = daemon, .stays = stays, .context = context};
 	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
 
@@ -105,20 +106,20 @@ static const char *interface_of(const struct judging *judging, const struct conn
 	return connection->interface ? links_name(judging->daemon->links, connection->interface) : NULL;
 }
 
-static int judge(struct connection *connection, void *context) {
+static int judge(const struct key *key, struct connection *connection, void *context) {
 	struct judging *judging = context;
 	uint32_t flags = connection->flags;
-	bool allowed = filter_recheck(judging->policy, connection, interface_of(judging, connection));
+	bool allowed = filter_recheck(judging->policy, key, connection, interface_of(judging, connection));
 
 	if (!allowed || flags != connection->flags)
-		add_leases_of(judging->daemon, &connection->key, judging->unleased);
+		add_leases_of(judging->daemon, key, judging->unleased);
 	return allowed ? (int)connection->state : STATE_CUT;
 }
 
-static int foresee(struct connection *connection, void *context) {
+static int foresee(const struct key *key, struct connection *connection, void *context) {
 	struct connection copy = *connection;
 
-	judge(&copy, context);
+	judge(key, &copy, context);
 	return (int)connection->state;
 }
 

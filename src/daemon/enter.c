@@ -4,9 +4,10 @@
  */
 #include "sallyport/daemon/enter.h"
 
-static bool insert(struct filter *filter, struct stripe *stripe, const struct connection *wanted) {
+static bool insert(struct filter *filter, struct stripe *stripe, const struct entry *entry) {
+	const struct connection *wanted = &entry->connection;
 	struct connection *connection =
-	    connection_insert(stripe, &wanted->key, wanted->state, wanted->renewed);
+	    connection_insert(stripe, &entry->key, wanted->state, wanted->renewed);
 
 	if (!connection)
 		return false;
@@ -30,12 +31,12 @@ static bool gives_way(const struct filter *filter, const struct connection *stan
 	return unseen && state_is_open(wanted->state) && (half_open || state_is_over(standing->state));
 }
 
-bool enter_connection(struct filter *filter, const struct connection *wanted) {
+bool enter_connection(struct filter *filter, const struct entry *wanted) {
 	struct stripe *stripe = table_lock(filter->table, &wanted->key);
 	struct connection *standing = connection_find(stripe, &wanted->key);
 	bool entered;
 
-	if (standing && gives_way(filter, standing, wanted)) {
+	if (standing && gives_way(filter, standing, &wanted->connection)) {
 		connection_remove(stripe, standing);
 		standing = NULL;
 	}

@@ -81,19 +81,18 @@ static bool is_known(const struct comparison *comparison, const struct lease *le
 	return state != STATES && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(state));
 }
 
-static bool is_allowed(const struct comparison *comparison, struct connection *connection,
-		       enum direction direction) {
-	connection->direction = direction;
-	return adoption_allows(&comparison->adoption, connection);
+static bool is_allowed(const struct comparison *comparison, struct entry *wanted, enum direction direction) {
+	wanted->connection.direction = direction;
+	return adoption_allows(&comparison->adoption, wanted);
 }
 
 /* With a service's port here and a client's there, the other side opened it. */
-static bool find_direction(const struct comparison *comparison, struct connection *connection) {
-	const struct key *key = &connection->key;
+static bool find_direction(const struct comparison *comparison, struct entry *wanted) {
+	const struct key *key = &wanted->key;
 	bool serves = key->local_port < EPHEMERAL && key->remote_port >= EPHEMERAL;
 
-	return is_allowed(comparison, connection, DIRECTION_IN) ||
-	       (!serves && is_allowed(comparison, connection, DIRECTION_OUT));
+	return is_allowed(comparison, wanted, DIRECTION_IN) ||
+	       (!serves && is_allowed(comparison, wanted, DIRECTION_OUT));
 }
 
 /* A lease without an open socket: of somebody behind this host, or of a connection that has ended since the
@@ -118,12 +117,15 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	bool tcp = lease->key.protocol == PROTOCOL_TCP;
 	enum socket_found found = tcp ? find_socket(comparison->daemon, &lease->key) : SOCKET_NONE;
 	bool here = found != SOCKET_NONE;
-	struct connection wanted = {
+	struct entry wanted = {
 	    .key = lease->key,
-	    .state = state_of(&lease->key),
-	    .flags = here ? CONNECTION_LEASED : CONNECTION_LEASED | CONNECTION_FORWARDED,
-	    .opened = comparison->adoption.now,
-	    .renewed = comparison->adoption.now,
+	    .connection =
+		{
+		    .state = state_of(&lease->key),
+		    .flags = here ? CONNECTION_LEASED : CONNECTION_LEASED | CONNECTION_FORWARDED,
+		    .opened = comparison->adoption.now,
+		    .renewed = comparison->adoption.now,
+		},
 	};
 
 	if (tcp && (take_time(comparison, found) || is_nobodys(comparison, &lease->key, here)))
@@ -180,9 +182,10 @@ static void take_back(struct daemon *daemon, const struct key_list *forbidden) {
 			  "leases that the rules do not allow run out by themselves: %s", err.text);
 }
 
-static int count_held(struct connection *connection, void *context) {
+static int count_held(const struct key *key, struct connection *connection, void *context) {
 	struct comparison *comparison = context;
 
+	(void)key;
 	comparison->held += (connection->flags & CONNECTION_LEASED) != 0;
 	return (int)connection->state;
 }
@@ -214,23 +217,23 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 /* ---- what is gone ---- */
 
 /* Connections of others behind this host have no socket here; conntrack remembers their end for a while. */
-static int forwarded_state(struct daemon *daemon, const struct connection *connection) {
-	bool ended = connection->state != STATE_CUT &&
-		     translation_find(daemon->translations, &connection->key) == TRANSLATED_ENDED;
+static int forwarded_state(struct daemon *daemon, const struct key *key,
+			   const struct connection *connection) {
+	bool ended =
+	    connection->state != STATE_CUT && translation_find(daemon->translations, key) == TRANSLATED_ENDED;
 
 	return ended ? LET_GO : (int)connection->state;
 }
 
-static int true_state(struct connection *connection, void *context) {
+static int true_state(const struct key *key, struct connection *connection, void *context) {
 	struct daemon *daemon = context;
 	enum tcp_state state;
 
-	if (connection->key.protocol != PROTOCOL_TCP || !state_is_doubtful(connection->state))
+	if (key->protocol != PROTOCOL_TCP || !state_is_doubtful(connection->state))
 		return (int)connection->state;
 	if (connection->flags & CONNECTION_FORWARDED)
-		return forwarded_state(daemon, connection);
-	if (socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state) !=
-	    SOCKET_OPEN)
+		return forwarded_state(daemon, key, connection);
+	if (socket_find(daemon->sockets, key, (enum direction)connection->direction, &state) != SOCKET_OPEN)
 		return LET_GO;
 	return connection->flags & CONNECTION_LEASED && connection->state != STATE_CUT
 		   ? (int)state

@@ -72,14 +72,13 @@ static int reload(sd_event_source *source, const struct signalfd_siginfo *info, 
 /* A connection that has run out, but may stand all the same: of this host's own the socket knows. A RST that
  * came for somebody behind it may be forged, so that one gets the time of a half-closed connection to prove
  * that it lives. */
-static int keep_standing(struct connection *connection, void *context) {
+static int keep_standing(const struct key *key, struct connection *connection, void *context) {
 	struct daemon *daemon = context;
 	enum tcp_state state;
 
-	if (connection->flags & CONNECTION_FORWARDED || connection->key.protocol != PROTOCOL_TCP)
+	if (connection->flags & CONNECTION_FORWARDED || key->protocol != PROTOCOL_TCP)
 		return connection->state == TCP_CLOSED ? (int)TCP_CLOSE_WAIT : (int)LET_GO;
-	if (socket_find(daemon->sockets, &connection->key, (enum direction)connection->direction, &state) !=
-	    SOCKET_OPEN)
+	if (socket_find(daemon->sockets, key, (enum direction)connection->direction, &state) != SOCKET_OPEN)
 		return LET_GO;
 	return connection->state == STATE_CUT ? (int)STATE_CUT : (int)state;
 }

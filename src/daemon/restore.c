@@ -42,23 +42,27 @@ static bool has_run_out(const struct restoration *restoration, const struct save
 
 static void restore(const struct saved_connection *saved, void *context) {
 	struct restoration *restoration = context;
-	struct connection wanted = {
+	struct entry wanted = {
 	    .key = saved->key,
-	    .state = saved->state,
-	    .direction = saved->direction,
-	    .flags = saved->flags,
-	    .opened = restoration->now - saved->age,
-	    .renewed = restoration->now - saved->idle,
-	    .interface = saved->interface,
-	    .rule = NO_RULE,
+	    .connection =
+		{
+		    .state = saved->state,
+		    .direction = saved->direction,
+		    .flags = saved->flags,
+		    .opened = restoration->now - saved->age,
+		    .renewed = restoration->now - saved->idle,
+		    .interface = saved->interface,
+		    .rule = NO_RULE,
+		},
 	};
 
 	if (has_run_out(restoration, saved))
 		return;
 	/* Its socket may still be there, and must not bring it back. */
-	if (wanted.state == STATE_CUT)
+	if (saved->state == STATE_CUT)
 		enter_connection(&restoration->daemon->workplace.filter, &wanted);
-	else if (!filter_recheck(restoration->policy, &wanted, name_of(restoration, saved->interface)))
+	else if (!filter_recheck(restoration->policy, &wanted.key, &wanted.connection,
+				 name_of(restoration, saved->interface)))
 		restoration->refused++;
 	else
 		restoration->restored += enter_connection(&restoration->daemon->workplace.filter, &wanted);

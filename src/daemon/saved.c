@@ -79,12 +79,13 @@ static uint8_t *room(struct output *output) {
 	return output->buffer + output->size;
 }
 
-static struct saved_connection saved_of(const struct connection *connection, uint32_t now) {
+static struct saved_connection saved_of(const struct entry *entry, uint32_t now) {
+	const struct connection *connection = &entry->connection;
 	uint32_t age = now - connection->opened;
 	uint32_t idle = now - connection->renewed;
 
 	return (struct saved_connection){
-	    .key = connection->key,
+	    .key = entry->key,
 	    .age = age,
 	    .idle = idle < age ? idle : age,
 	    .interface = connection->interface,
@@ -99,11 +100,11 @@ static bool is_worth_saving(const struct connection *connection) {
 	return connection->state != TCP_SYN_SENT;
 }
 
-static bool write_connection(struct output *output, const struct connection *connection, uint32_t now) {
-	struct saved_connection saved = saved_of(connection, now);
+static bool write_connection(struct output *output, const struct entry *entry, uint32_t now) {
+	struct saved_connection saved = saved_of(entry, now);
 	uint8_t *at;
 
-	if (!is_worth_saving(connection))
+	if (!is_worth_saving(&entry->connection))
 		return true;
 	at = room(output);
 	if (at)
@@ -112,7 +113,7 @@ static bool write_connection(struct output *output, const struct connection *con
 }
 
 static bool write_connections(struct output *output, struct table *table, uint32_t now) {
-	struct connection chunk[CHUNK];
+	struct entry chunk[CHUNK];
 	uint64_t cursor = 0;
 	size_t count;
 

@@ -96,8 +96,8 @@ static struct packet packet_of(size_t number, enum direction direction, uint8_t 
 	return (struct packet){.tuple = tuple, .family = FAMILY_IPV4};
 }
 
-static size_t number_of(const struct connection *connection) {
-	return connection->key.remote_port - REMOTE_PORT;
+static size_t number_of(const struct entry *entry) {
+	return entry->key.remote_port - REMOTE_PORT;
 }
 
 static bool find(const struct run *run, const struct key *key, struct connection *found) {
@@ -162,17 +162,17 @@ static bool rules_allow(const struct run *run, const struct tuple *tuple, enum d
 	return eval(run->policy->ruleset, &question).action == ACTION_ALLOW;
 }
 
-static bool still_allowed(const struct run *run, const struct connection *connection) {
-	struct question question = connection_question(connection, NULL);
+static bool still_allowed(const struct run *run, const struct key *key, const struct connection *connection) {
+	struct question question = connection_question(key, (enum direction)connection->direction, NULL);
 	return eval(run->policy->ruleset, &question).action == ACTION_ALLOW;
 }
 
 static bool only_open_ones_stand(const struct run *run) {
-	struct connection all[CAPACITY];
+	struct entry all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY);
 	for (size_t i = 0; i < count; i++)
-		if (state_worth(all[i].state) != WORTH_OPEN)
+		if (state_worth(all[i].connection.state) != WORTH_OPEN)
 			return false;
 	return count == CAPACITY;
 }
@@ -198,12 +198,13 @@ static enum reason expect_outside(const struct packet *packet, enum direction di
 }
 
 static enum reason expected(struct run *run, struct history *history, const struct packet *packet,
-			    enum direction direction, const struct connection *connection) {
+			    enum direction direction, const struct key *key,
+			    const struct connection *connection) {
 	if (!connection)
 		return tcp_is_pure_syn(&packet->tcp)
 			   ? expect_opening(run, history, packet, direction, only_open_ones_stand(run))
 			   : expect_outside(packet, direction, DROP_NO_CONNECTION);
-	if (connection->state == STATE_CUT || !still_allowed(run, connection)) {
+	if (connection->state == STATE_CUT || !still_allowed(run, key, connection)) {
 		history->stands = false;
 		return tcp_is_pure_syn(&packet->tcp) ? expect_opening(run, history, packet, direction, false)
 						     : expect_outside(packet, direction, DROP_CUT);
@@ -240,7 +241,7 @@ static void judge_strictly(struct run *run, struct history *history, const struc
 	if (known && before.state != STATE_CUT)
 		assert(history->stands && before.state == reference_state(&history->reference));
 	history->stands &= known; /* it may have run out, or made room */
-	enum reason wanted = expected(run, history, packet, direction, known ? &before : NULL);
+	enum reason wanted = expected(run, history, packet, direction, &key, known ? &before : NULL);
 	struct arrival arrival = {.hook = direction == DIRECTION_IN ? HOOK_IN : HOOK_OUT};
 	struct decision decision = filter_packet(&run->filter, run->policy, packet, &arrival, run->now);
 	assert(decision.reason == wanted);
@@ -374,8 +375,9 @@ static void send_error(struct run *run, const uint8_t *bytes) {
 	assert(!known || (after.renewed == before.renewed || after.state == STATE_CUT));
 }
 
-static int keep(struct connection *connection, void *context) {
+static int keep(const struct key *key, struct connection *connection, void *context) {
 	struct run *run = context;
+	(void)key;
 	assert(state_is_doubtful(connection->state));
 	return run->keeps ? (int)connection->state : LET_GO;
 }
@@ -386,18 +388,20 @@ static void wait(struct run *run, const uint8_t *bytes) {
 	run->now += bytes[2] & 0x80 ? (uint32_t)bytes[2] * 32 : bytes[2];
 	if (!table_expire(run->filter.table, &expiry, run->now, bytes[3] & 1 ? 1 : 100))
 		assert(table_expire(run->filter.table, &expiry, run->now, 100));
-	struct connection all[CAPACITY];
+	struct entry all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY);
 	for (size_t i = 0; i < count; i++)
-		assert(all[i].renewed + default_timeouts.seconds[state_timeout(all[i].state)] > run->now);
+		assert(all[i].connection.renewed +
+			   default_timeouts.seconds[state_timeout(all[i].connection.state)] >
+		       run->now);
 }
 
-static int recheck(struct connection *connection, void *context) {
+static int recheck(const struct key *key, struct connection *connection, void *context) {
 	const struct run *run = context;
 	if (connection->state == STATE_CUT)
 		return STATE_CUT;
-	return filter_recheck(run->policy, connection, NULL) ? (int)connection->state : STATE_CUT;
+	return filter_recheck(run->policy, key, connection, NULL) ? (int)connection->state : STATE_CUT;
 }
 
 /* The sweep follows at once or only before the next reload, as far as packets are concerned. */
@@ -409,23 +413,24 @@ static void reload(struct run *run, const uint8_t *bytes) {
 }
 
 struct reading {
-	const struct connection *all;
+	const struct entry *all;
 	size_t at, count;
 };
 
 static void see_saved(const struct saved_connection *saved, void *context) {
 	struct reading *reading = context;
-	while (reading->at < reading->count && reading->all[reading->at].state == STATE_CUT)
+	while (reading->at < reading->count && reading->all[reading->at].connection.state == STATE_CUT)
 		reading->at++;
 	assert(reading->at < reading->count);
-	const struct connection *connection = &reading->all[reading->at++];
-	assert(key_equal(&saved->key, &connection->key) && saved->state == connection->state);
+	const struct entry *entry = &reading->all[reading->at++];
+	const struct connection *connection = &entry->connection;
+	assert(key_equal(&saved->key, &entry->key) && saved->state == connection->state);
 	assert(saved->direction == connection->direction && saved->flags == connection->flags);
 }
 
 /* What stands is saved and read back as it was. */
 static void save(struct run *run) {
-	struct connection all[CAPACITY];
+	struct entry all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY), size, saved = 0;
 	struct reading reading = {all, 0, count};
@@ -438,13 +443,13 @@ static void save(struct run *run) {
 	assert(!snapshot_read(&reader, piece, size));
 	for (size_t i = 0; i < count; i++) {
 		struct saved_connection record = {.key = all[i].key,
-						  .age = run->now - all[i].opened,
-						  .idle = run->now - all[i].renewed,
-						  .interface = all[i].interface,
-						  .state = all[i].state,
-						  .direction = all[i].direction,
-						  .flags = all[i].flags};
-		if (all[i].state == STATE_CUT)
+						  .age = run->now - all[i].connection.opened,
+						  .idle = run->now - all[i].connection.renewed,
+						  .interface = all[i].connection.interface,
+						  .state = all[i].connection.state,
+						  .direction = all[i].connection.direction,
+						  .flags = all[i].connection.flags};
+		if (all[i].connection.state == STATE_CUT)
 			continue;
 		size = snapshot_add(&writer, &record, piece);
 		assert(!snapshot_read(&reader, piece, size));
@@ -464,15 +469,16 @@ static void leave_a_gap(struct run *run) {
 }
 
 static void check_figures(const struct run *run) {
-	struct connection all[CAPACITY + 1];
+	struct entry all[CAPACITY + 1];
 	uint64_t cursor = 0;
 	uint32_t half_open = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY + 1);
 	struct table_usage usage = table_usage(run->filter.table);
 	struct table_counters counters = table_counters(run->filter.table);
 	for (size_t i = 0; i < count; i++) {
-		half_open += state_worth(all[i].state) == WORTH_HALF_OPEN;
-		assert(all[i].opened <= all[i].renewed && all[i].renewed <= run->now);
+		half_open += state_worth(all[i].connection.state) == WORTH_HALF_OPEN;
+		assert(all[i].connection.opened <= all[i].connection.renewed &&
+		       all[i].connection.renewed <= run->now);
 		assert(number_of(&all[i]) < KEYS);
 		for (size_t j = 0; j < i; j++)
 			assert(!key_equal(&all[i].key, &all[j].key));

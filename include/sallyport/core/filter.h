@@ -92,9 +92,10 @@ bool filter_see(struct filter *filter, const struct policy *policy, const struct
 /* For the sweep after a reload: judges the connection by its opening again. True: it
  * stays, and rule and generation are brought up to date; where its rule is strict now it loses
  * CONNECTION_LEASED. `interface` is its name or NULL. */
-bool filter_recheck(const struct policy *policy, struct connection *connection, const char *interface);
+bool filter_recheck(const struct policy *policy, const struct key *key, struct connection *connection,
+		    const char *interface);
 
 /* The question that a connection's opening was. */
-struct question connection_question(const struct connection *connection, const char *interface);
+struct question connection_question(const struct key *key, enum direction direction, const char *interface);
 
 #endif

@@ -30,7 +30,7 @@ struct selection {
 
 bool selection_parse(const char *const *words, size_t count, struct selection *selection, struct error *err);
 /* `place` is that of the connection's rule, NULL: the default allowed it. */
-bool selection_matches(const struct selection *selection, const struct connection *connection,
-		       const struct place *place);
+bool selection_matches(const struct selection *selection, const struct key *key,
+		       const struct connection *connection, const struct place *place);
 
 #endif

@@ -45,7 +45,7 @@ struct snapshot_origin {
 struct saved_connection {
 	struct key key;
 	uint32_t age, idle; /* seconds before `saved`; idle <= age <= saved */
-	uint32_t interface; /* as in struct connection */
+	uint32_t interface; /* as in struct connection: at most INT32_MAX */
 	uint8_t state;
 	uint8_t direction;
 	uint8_t flags;

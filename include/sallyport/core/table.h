@@ -28,11 +28,24 @@ enum connection_flag {
 	CONNECTION_LEASED = 0x04,    /* packets of it pass in the kernel, unseen */
 };
 
-/* 96 bytes, which is what a connection costs in the daemon, but for its share of the buckets.
+/* Private to the table: what tells most keys apart, and those of IPv4 all. Of the addresses it has the last
+ * four bytes; the other twelve of IPv6 stand elsewhere. */
+struct narrow_key {
+	uint8_t local[4], remote[4];
+	uint16_t local_port, remote_port;
+	uint8_t protocol, query;
+};
+
+/* 72 bytes, which with 24 more of IPv6 addresses is what a connection costs in the daemon, but for its share
+ * of the buckets. Its key is known to whoever has it: it was found by it, or visited with it.
  * `generation` is the low byte of that of the ruleset that last allowed it: a reload
  * sweeps the whole table, so only neighbours ever meet. */
 struct connection {
-	struct key key;
+	/* private to the table */
+	uint32_t next;                   /* bucket chain */
+	uint32_t queue_next, queue_prev; /* queue of its state, oldest first */
+	struct narrow_key narrow;
+
 	uint8_t generation;
 	uint8_t epoch; /* see filter.h */
 	struct tcp_track tcp;
@@ -41,11 +54,15 @@ struct connection {
 	uint32_t direction : 1; /* enum direction of the opening */
 	uint32_t flags : 3;     /* enum connection_flag */
 	uint32_t opened;
-	uint32_t renewed;   /* when its timeout last began anew; connection_renew changes it */
-	uint32_t interface; /* kernel index of the interface of the opening packet; 0: unknown */
-	/* private to the table */
-	uint32_t next;                   /* bucket chain */
-	uint32_t queue_next, queue_prev; /* queue of its state, oldest first */
+	uint32_t renewed;        /* when its timeout last began anew; connection_renew changes it */
+	uint32_t interface : 31; /* kernel index of the interface of the opening packet; 0: unknown */
+	uint32_t is_ipv6 : 1;    /* private too: `narrow` is not all of its key */
+};
+
+/* One out of the table, or on its way into it. */
+struct entry {
+	struct key key;
+	struct connection connection;
 };
 
 struct table;
@@ -84,12 +101,15 @@ void connection_remove(struct stripe *stripe, struct connection *connection);
 
 enum { LET_GO = -1 };
 
+/* Returns the state to go on in, or LET_GO. Runs with the stripe locked, so it must be quick and
+ * must not call the table. */
+typedef int table_visit(const struct key *key, struct connection *connection, void *context);
+
 struct expiry {
 	const struct timeouts *timeouts; /* those in force: a connection has none of its own */
-	/* Asked about a connection that has run out, where state_is_doubtful. Returns the state
-	 * to go on in (which renews it), or LET_GO. Runs with the stripe locked, so it must be
-	 * quick and must not call the table. NULL: all go. */
-	int (*keep)(struct connection *connection, void *context);
+	/* Asked about a connection that has run out, where state_is_doubtful; the state that it
+	 * returns is renewed. NULL: all go. */
+	table_visit *keep;
 	void *context;
 };
 
@@ -100,12 +120,11 @@ bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now
 /* Walks the table without holding it up: copies up to `max` entries from *cursor (start
  * with 0) to `out`, moves *cursor on, returns the count; 0 when the walk is over. An
  * entry that stands during the whole walk is seen exactly once. */
-size_t table_copy(struct table *table, uint64_t *cursor, struct connection *out, size_t max);
+size_t table_copy(struct table *table, uint64_t *cursor, struct entry *out, size_t max);
 
-/* Visits every entry, stripe by stripe, with the lock held; `visit` returns the state to go on in, its own
- * to leave it as it is, or LET_GO. Returns how many were removed or moved. */
-size_t table_sweep(struct table *table, uint32_t now, int (*visit)(struct connection *, void *),
-		   void *context);
+/* Visits every entry, stripe by stripe; whose own state is returned stays as it is. Returns how many were
+ * removed or moved. */
+size_t table_sweep(struct table *table, uint32_t now, table_visit *visit, void *context);
 
 /* After connections were inserted whose `now` lay back and in no order: those that a restart
  * brings back. Takes about 0.2 us an entry. */

@@ -21,7 +21,9 @@ void key_list_free(struct key_list *list);
 
 /* Cuts every connection that `stays` is false for. When it returns, nothing passes for them any more.
  * Returns how many. */
-size_t daemon_cut(struct daemon *daemon, bool (*stays)(struct connection *, void *), void *context);
+size_t daemon_cut(struct daemon *daemon,
+		  bool (*stays)(const struct key *key, const struct connection *connection, void *context),
+		  void *context);
 
 /* For a reload. Before the new rules are in the kernel: the connections that will lose their leases by them,
  * cut or inspected from now on. Changes nothing. */

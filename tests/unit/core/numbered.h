@@ -12,9 +12,11 @@
 
 static const struct hash_secret secret = {{0x0123456789abcdef, 0xfedcba9876543210}};
 
+/* Odd ones of IPv6. */
 static inline struct key key_number(uint32_t number) {
-	struct key key = {.local = address("192.0.2.1"),
-			  .remote = address("198.51.100.0"),
+	bool ipv6 = number % 2;
+	struct key key = {.local = address(ipv6 ? "2001:db8::c000:201" : "192.0.2.1"),
+			  .remote = address(ipv6 ? "2001:db8::" : "198.51.100.0"),
 			  .local_port = 22,
 			  .protocol = PROTOCOL_TCP};
 	memcpy(key.remote.bytes + 12, &number, sizeof number);

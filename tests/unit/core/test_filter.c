@@ -164,8 +164,9 @@ static void echo_requests_need_a_rule_by_their_type(void **state) {
 	assert_string_equal(icmp(world, HOOK_IN, 8, 77), "pass.rule");
 	assert_string_equal(icmp(world, HOOK_OUT, 0, 77), "pass.connection");
 	assert_string_equal(icmp(world, HOOK_IN, 13, 77), "drop.default"); /* timestamp */
-	struct connection connection = only_entry(world);
-	struct question question = connection_question(&connection, NULL);
+	struct entry copies[8];
+	assert_int_equal(standing(world, copies), 1);
+	struct question question = connection_question(&copies[0].key, DIRECTION_IN, NULL);
 	assert_int_equal(question.icmp_type, 8);
 	assert_int_equal(question.from_port, 0);
 	end(world);
@@ -418,13 +419,13 @@ static void the_rules_are_asked_what_the_packet_says(void **state) {
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 53), "pass.rule");
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 54), "drop.default");
 	assert_string_equal(tcp(world, HOOK_OUT, 22, S, 100, 0, 0), "pass.connection"); /* SYNs cross */
-	struct connection copies[3];
+	struct entry copies[3];
 	uint64_t cursor = 0;
 	size_t count = table_copy(world->filter.table, &cursor, copies, 3);
 	assert_int_equal(count, 2);
 	for (size_t i = 0; i < count; i++) { /* the question of its opening gives the same answer */
-		assert_true(filter_recheck(&world->policy, &copies[i], NULL));
-		assert_int_equal(copies[i].generation, 1);
+		assert_true(filter_recheck(&world->policy, &copies[i].key, &copies[i].connection, NULL));
+		assert_int_equal(copies[i].connection.generation, 1);
 	}
 	end(world);
 }

@@ -293,8 +293,8 @@ static enum reason unreachable(struct scene *scene, struct raw about) {
 	return judge(scene, HOOK_IN, &raw);
 }
 
-static struct connection entry(struct scene *scene, uint8_t protocol) {
-	struct connection copies[8];
+static struct entry entry(struct scene *scene, uint8_t protocol) {
+	struct entry copies[8];
 	uint64_t cursor = 0;
 	size_t count = table_copy(scene->filter.table, &cursor, copies, 8);
 	for (size_t i = 0; i < count; i++)
@@ -314,10 +314,10 @@ static void each_family(void (*check)(struct scene *scene)) {
 }
 
 static void check_renewal(struct scene *scene) {
-	struct connection before = entry(scene, PROTOCOL_TCP);
+	struct entry before = entry(scene, PROTOCOL_TCP);
 	scene->now += 50;
 	assert_int_equal(unreachable(scene, last_data(scene->ends)), PASS_RELATED);
-	struct connection after = entry(scene, PROTOCOL_TCP);
+	struct entry after = entry(scene, PROTOCOL_TCP);
 	assert_memory_equal(&after, &before, sizeof after);
 }
 
@@ -327,8 +327,8 @@ static void an_error_changes_nothing(void **state) {
 	each_family(check_renewal);
 }
 
-static int to_cut(struct connection *connection, void *context) {
-	(void)connection, (void)context;
+static int to_cut(const struct key *key, struct connection *connection, void *context) {
+	(void)key, (void)connection, (void)context;
 	return STATE_CUT;
 }
 

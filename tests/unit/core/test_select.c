@@ -35,27 +35,26 @@ static struct addr addr(const char *text) {
 }
 
 /* 192.0.2.1:22, opened by 198.51.100.7:40000, established, allowed by web.rules:7. */
-static struct connection sample(void) {
-	return (struct connection){
+static struct entry sample(void) {
+	return (struct entry){
 	    .key = {.local = addr("192.0.2.1"),
 		    .remote = addr("198.51.100.7"),
 		    .local_port = 22,
 		    .remote_port = 40000,
 		    .protocol = PROTOCOL_TCP},
-	    .state = TCP_ESTABLISHED,
-	    .direction = DIRECTION_IN,
+	    .connection = {.state = TCP_ESTABLISHED, .direction = DIRECTION_IN},
 	};
 }
 
 static const struct place sample_place = {"/etc/sallyport/web.rules", 7};
 
-static bool matches(const char *line, const struct connection *connection, const struct place *place) {
+static bool matches(const char *line, const struct entry *entry, const struct place *place) {
 	struct selection selection;
 	struct error err = {""};
 
 	if (!parse(line, &selection, &err))
 		fail_msg("%s: %s", line, err.text);
-	return selection_matches(&selection, connection, place);
+	return selection_matches(&selection, &entry->key, &entry->connection, place);
 }
 
 static void test_each_word_narrows(void **state) {
@@ -102,14 +101,14 @@ static void test_each_word_narrows(void **state) {
 	    "rule default",
 	    "tcp port 23",
 	};
-	struct connection connection = sample();
+	struct entry entry = sample();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++)
-		if (!matches(yes[i], &connection, &sample_place))
+		if (!matches(yes[i], &entry, &sample_place))
 			fail_msg("\"%s\" should select it", yes[i]);
 	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++)
-		if (matches(no[i], &connection, &sample_place))
+		if (matches(no[i], &entry, &sample_place))
 			fail_msg("\"%s\" should not select it", no[i]);
 }
 
@@ -128,46 +127,46 @@ static void test_everything(void **state) {
 }
 
 static void test_default_and_learned(void **state) {
-	struct connection connection = sample();
+	struct entry entry = sample();
 
 	(void)state;
-	assert_true(matches("rule default", &connection, NULL));
-	assert_false(matches("rule 7", &connection, NULL));
-	connection.flags = CONNECTION_LEARNED;
-	assert_false(matches("rule default", &connection, NULL));
+	assert_true(matches("rule default", &entry, NULL));
+	assert_false(matches("rule 7", &entry, NULL));
+	entry.connection.flags = CONNECTION_LEARNED;
+	assert_false(matches("rule default", &entry, NULL));
 }
 
 /* What stands as port in the key of a ping is its identifier. */
 static void test_port_means_a_port(void **state) {
-	struct connection connection = sample();
+	struct entry entry = sample();
 
 	(void)state;
-	connection.key.protocol = PROTOCOL_ICMP;
-	connection.state = ICMP_NEW;
-	assert_false(matches("port 22", &connection, NULL));
-	assert_true(matches("icmp", &connection, NULL));
-	assert_true(matches("state new", &connection, NULL));
+	entry.key.protocol = PROTOCOL_ICMP;
+	entry.connection.state = ICMP_NEW;
+	assert_false(matches("port 22", &entry, NULL));
+	assert_true(matches("icmp", &entry, NULL));
+	assert_true(matches("state new", &entry, NULL));
 }
 
 /* NEW and REPLIED are said of whatever protocol. */
 static void test_state_of_any_protocol(void **state) {
 	static const uint8_t new[] = {UDP_NEW, ICMP_NEW, OTHER_NEW};
 	static const uint8_t replied[] = {UDP_REPLIED, ICMP_REPLIED, OTHER_REPLIED};
-	struct connection connection = sample();
+	struct entry entry = sample();
 	struct selection selection;
 	struct error err;
 
 	(void)state;
-	assert_false(matches("state new", &connection, NULL));
-	assert_false(matches("state replied", &connection, NULL));
+	assert_false(matches("state new", &entry, NULL));
+	assert_false(matches("state replied", &entry, NULL));
 	for (size_t i = 0; i < sizeof(new); i++) {
-		connection.state = new[i];
-		assert_true(matches("state new", &connection, NULL));
-		assert_true(matches("state established,New", &connection, NULL));
-		assert_false(matches("state replied", &connection, NULL));
-		connection.state = replied[i];
-		assert_true(matches("state replied", &connection, NULL));
-		assert_false(matches("state new", &connection, NULL));
+		entry.connection.state = new[i];
+		assert_true(matches("state new", &entry, NULL));
+		assert_true(matches("state established,New", &entry, NULL));
+		assert_false(matches("state replied", &entry, NULL));
+		entry.connection.state = replied[i];
+		assert_true(matches("state replied", &entry, NULL));
+		assert_false(matches("state new", &entry, NULL));
 	}
 	assert_false(parse("state x", &selection, &err));
 	assert_non_null(strstr(err.text, "CLOSED, NEW, REPLIED, CUT)"));

@@ -339,6 +339,7 @@ static void values_that_cannot_be_are_refused(void **state) {
 	refused(flags, 0x80);
 	refused(idle, 11); /* more than its age */
 	refused(age, SAVED + 1);
+	refused(interface, 0x80000000); /* the kernel counts in int */
 	good.key.protocol = PROTOCOL_UDP;
 	refused(state, TCP_ESTABLISHED); /* of another protocol */
 	good.state = UDP_NEW;

@@ -179,13 +179,13 @@ static void walk_and_count(size_t at_once) {
 	uint8_t *seen = calloc(30000, 1);
 	for (uint32_t i = 0; i < 30000; i++)
 		insert(table, i, 1, TCP_ESTABLISHED);
-	struct connection *copies = calloc(at_once, sizeof *copies);
+	struct entry *copies = calloc(at_once, sizeof *copies);
 	uint64_t cursor = 0;
 	uint32_t others = 100000;
 	for (size_t got; (got = table_copy(table, &cursor, copies, at_once));) {
 		for (size_t i = 0; i < got; i++)
-			if (copies[i].rule < 30000)
-				seen[copies[i].rule]++;
+			if (copies[i].connection.rule < 30000)
+				seen[copies[i].connection.rule]++;
 		for (int i = 0; i < 40; i++) { /* meanwhile others come and go */
 			insert(table, others, 1, TCP_SYN_SENT);
 			if (others % 3)
@@ -211,13 +211,15 @@ static void a_walk_sees_what_stands_exactly_once(void **state) {
 static void an_empty_table_is_walked_at_once(void **state) {
 	(void)state;
 	struct table *table = table_new(1 << 20, &secret);
-	struct connection copies[4];
+	struct entry copies[4];
 	uint64_t cursor = 0;
 	assert_int_equal(table_copy(table, &cursor, copies, 4), 0);
 	table_free(table);
 }
 
-static int keeps_odd_ones(struct connection *connection, void *context) {
+static int keeps_odd_ones(const struct key *key, struct connection *connection, void *context) {
+	struct key wanted = key_number(connection->rule);
+	assert_true(key_equal(key, &wanted));
 	++*(uint32_t *)context;
 	return connection->rule % 2 ? (int)connection->state : (int)LET_GO;
 }
@@ -306,12 +308,14 @@ static void *hammer(void *argument) {
 	return NULL;
 }
 
-static int keeps_most(struct connection *connection, void *context) {
+static int keeps_most(const struct key *key, struct connection *connection, void *context) {
+	(void)key;
 	(void)context;
 	return connection->renewed % 50 ? (int)connection->state : (int)LET_GO;
 }
 
-static int keeps_some(struct connection *connection, void *context) {
+static int keeps_some(const struct key *key, struct connection *connection, void *context) {
+	(void)key;
 	(void)context;
 	return connection->opened % 3 ? TCP_ESTABLISHED : LET_GO;
 }
@@ -323,7 +327,7 @@ static void *watch(void *argument) {
 	for (size_t i = 0; i < TIMEOUTS; i++)
 		timeouts.seconds[i] = 1 + (uint32_t)i;
 	for (uint32_t now = 1000; !atomic_load(work->stop); now++) {
-		struct connection copies[64];
+		struct entry copies[64];
 		uint64_t cursor = 0;
 		while (table_copy(work->table, &cursor, copies, 64))
 			continue;

@@ -129,7 +129,8 @@ static void expiry_keeps_to_its_budget(void **state) {
 }
 
 /* Lets go what has an odd number, and counts how often it was asked. */
-static int keeps_even_ones(struct connection *connection, void *context) {
+static int keeps_even_ones(const struct key *key, struct connection *connection, void *context) {
+	(void)key;
 	++*(uint32_t *)context;
 	assert_true(state_is_doubtful(connection->state));
 	return connection->rule % 2 ? LET_GO : connection->state;
@@ -158,8 +159,8 @@ static void only_doubtful_connections_are_asked_about(void **unused) {
 	table_free(table);
 }
 
-static int goes_on_established(struct connection *connection, void *context) {
-	(void)context;
+static int goes_on_established(const struct key *key, struct connection *connection, void *context) {
+	(void)key, (void)context;
 	connection->flags |= CONNECTION_FORWARDED;
 	return TCP_ESTABLISHED;
 }
@@ -171,13 +172,13 @@ static void what_is_kept_is_renewed_in_the_state_it_was_given(void **state) {
 	uint32_t kept = 1000 + timeout_of(TCP_CLOSED);
 	insert(table, 1, 1000, TCP_CLOSED);
 	assert_true(table_expire(table, &expiry, kept, UINT32_MAX));
-	struct connection copy;
+	struct entry copy;
 	uint64_t cursor = 0;
 	assert_int_equal(table_copy(table, &cursor, &copy, 1), 1);
-	assert_int_equal(copy.state, TCP_ESTABLISHED);
-	assert_int_equal(copy.renewed, kept);
-	assert_int_equal(copy.opened, 1000);
-	assert_int_equal(copy.flags, CONNECTION_FORWARDED);
+	assert_int_equal(copy.connection.state, TCP_ESTABLISHED);
+	assert_int_equal(copy.connection.renewed, kept);
+	assert_int_equal(copy.connection.opened, 1000);
+	assert_int_equal(copy.connection.flags, CONNECTION_FORWARDED);
 	assert_int_equal(table_counters(table).expired, 0);
 	assert_int_equal(second_of_end(table, 1, kept, 10000), kept + timeout_of(TCP_ESTABLISHED));
 	table_free(table);

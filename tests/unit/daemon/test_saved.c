@@ -73,10 +73,11 @@ static struct key key_number(uint32_t number, uint8_t protocol) {
 	return key;
 }
 
-static void insert(struct table *table, const struct connection *wanted) {
-	struct stripe *stripe = table_lock(table, &wanted->key);
+static void insert(struct table *table, const struct entry *entry) {
+	const struct connection *wanted = &entry->connection;
+	struct stripe *stripe = table_lock(table, &entry->key);
 	struct connection *connection =
-	    connection_insert(stripe, &wanted->key, wanted->state, wanted->renewed);
+	    connection_insert(stripe, &entry->key, wanted->state, wanted->renewed);
 
 	assert_non_null(connection);
 	connection->opened = wanted->opened;
@@ -106,17 +107,20 @@ static struct table *table_of(uint32_t count) {
 
 	assert_non_null(table);
 	for (uint32_t i = 0; i < count; i++) {
-		struct connection connection = {
+		struct entry entry = {
 		    .key = key_number(i, PROTOCOL_UDP),
-		    .state = UDP_REPLIED,
-		    .direction = i % 3 == 0,
-		    .opened = NOW - 100 - i % 100,
-		    .renewed = NOW - i % 100,
-		    .interface = i % 5,
-		    .flags = i % 7 ? 0 : CONNECTION_LEARNED,
+		    .connection =
+			{
+			    .state = UDP_REPLIED,
+			    .direction = i % 3 == 0,
+			    .opened = NOW - 100 - i % 100,
+			    .renewed = NOW - i % 100,
+			    .interface = i % 5,
+			    .flags = i % 7 ? 0 : CONNECTION_LEARNED,
+			},
 		};
 
-		insert(table, &connection);
+		insert(table, &entry);
 	}
 	return table;
 }
@@ -412,36 +416,34 @@ static void stop(struct restart *restart) {
 	policy_slot_clear(&restart->daemon.workplace.policy);
 }
 
-static struct connection flow(uint8_t protocol, uint16_t port, uint8_t state, uint32_t idle) {
+static struct entry flow(uint8_t protocol, uint16_t port, uint8_t state, uint32_t idle) {
 	uint32_t now = clock_seconds();
 
-	return (struct connection){
+	return (struct entry){
 	    .key = {.local = address("192.0.2.1"),
 		    .remote = address("198.51.100.7"),
 		    .local_port = port,
 		    .remote_port = 5000,
 		    .protocol = protocol},
-	    .state = state,
-	    .opened = now - idle,
-	    .renewed = now - idle,
+	    .connection = {.state = state, .opened = now - idle, .renewed = now - idle},
 	};
 }
 
 static void a_restart_keeps_what_the_rules_allow(void **state) {
 	static const char rules[] = "default in drop\nallow in tcp 22\nallow in udp 53 on eth0\n";
 	const struct scratch *scratch = *state;
-	struct connection ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
-	struct connection web = flow(PROTOCOL_TCP, 80, TCP_ESTABLISHED, 1);
-	struct connection dns = flow(PROTOCOL_UDP, 53, UDP_REPLIED, 1); /* its interface is unknown */
-	struct connection learned = flow(PROTOCOL_UDP, 80, UDP_REPLIED, 1);
-	struct connection syn = flow(PROTOCOL_TCP, 22, TCP_SYN_SENT, 1); /* its repeat opens it */
+	struct entry ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct entry web = flow(PROTOCOL_TCP, 80, TCP_ESTABLISHED, 1);
+	struct entry dns = flow(PROTOCOL_UDP, 53, UDP_REPLIED, 1); /* its interface is unknown */
+	struct entry learned = flow(PROTOCOL_UDP, 80, UDP_REPLIED, 1);
+	struct entry syn = flow(PROTOCOL_TCP, 22, TCP_SYN_SENT, 1); /* its repeat opens it */
 	struct connection back;
 	struct restart restart;
 	struct table *table;
 
-	learned.flags = CONNECTION_LEARNED;
-	learned.direction = DIRECTION_OUT;
-	ssh.opened -= 5;
+	learned.connection.flags = CONNECTION_LEARNED;
+	learned.connection.direction = DIRECTION_OUT;
+	ssh.connection.opened -= 5;
 	syn.key.remote_port = 5001;
 	start(&restart, scratch, rules);
 	table = restart.daemon.workplace.filter.table;
@@ -459,8 +461,8 @@ static void a_restart_keeps_what_the_rules_allow(void **state) {
 	assert_int_equal(table_usage(table).count, 2);
 	back = find(table, &ssh.key);
 	assert_int_equal(back.state, TCP_ESTABLISHED);
-	assert_int_equal(back.opened, ssh.opened);
-	assert_int_equal(back.renewed, ssh.renewed);
+	assert_int_equal(back.opened, ssh.connection.opened);
+	assert_int_equal(back.renewed, ssh.connection.renewed);
 	assert_int_equal(back.generation, 1);
 	assert_int_equal(policy_place(restart.daemon.workplace.policy.current, &back)->line, 2);
 	assert_int_not_equal(back.epoch, atomic_load(&restart.daemon.workplace.filter.epoch));
@@ -475,8 +477,8 @@ static void a_restart_keeps_what_the_rules_allow(void **state) {
 static void what_was_cut_stays_cut_and_spoils_nothing(void **state) {
 	static const char rules[] = "default in drop\nallow in tcp 22\n";
 	const struct scratch *scratch = *state;
-	struct connection killed = flow(PROTOCOL_TCP, 22, STATE_CUT, 1);
-	struct connection open = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct entry killed = flow(PROTOCOL_TCP, 22, STATE_CUT, 1);
+	struct entry open = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
 	struct restart restart;
 	struct table *table;
 
@@ -498,9 +500,9 @@ static void what_was_cut_stays_cut_and_spoils_nothing(void **state) {
 static void what_has_run_out_does_not_come_back(void **state) {
 	static const char rules[] = "default in allow\ntimeout udp-stream 10\ntimeout established 1m\n";
 	const struct scratch *scratch = *state;
-	struct connection young = flow(PROTOCOL_UDP, 1, UDP_REPLIED, 3);
-	struct connection old = flow(PROTOCOL_UDP, 2, UDP_REPLIED, 12);
-	struct connection quiet = flow(PROTOCOL_TCP, 3, TCP_ESTABLISHED, 70);
+	struct entry young = flow(PROTOCOL_UDP, 1, UDP_REPLIED, 3);
+	struct entry old = flow(PROTOCOL_UDP, 2, UDP_REPLIED, 12);
+	struct entry quiet = flow(PROTOCOL_TCP, 3, TCP_ESTABLISHED, 70);
 	struct restart restart;
 	struct table *table;
 
@@ -524,7 +526,7 @@ static void what_has_run_out_does_not_come_back(void **state) {
 static void without_a_directory_nothing_happens(void **state) {
 	const struct scratch *scratch = *state;
 	struct restart restart;
-	struct connection ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct entry ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
 
 	start(&restart, scratch, "allow in tcp 22\n");
 	restart.options.state_directory = NULL;
