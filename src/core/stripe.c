@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The entries of one stripe: buckets and pool. Their order in time is stripe_queue.c's.
+ * The entries of one stripe: buckets and pool. Their order in time is stripe_queue.c's, their keys
+ * stripe_key.c's.
  *
  * Buckets grow with the entries that the pool has used, one each, so that memory follows what
  * is in the table: linear hashing (Litwin 1980), which splits one bucket at a time.
@@ -9,8 +10,8 @@
 
 #include <assert.h>
 
-/* A multiple of 8: so no entry touches a third cache line. */
-static_assert(sizeof(struct connection) == 72, "what a connection costs");
+/* No entry touches a third cache line. */
+static_assert(sizeof(struct connection) == 72, "a cache line and 8 bytes");
 static_assert((int)STATES <= STATE_FREE, "a state has four bits");
 
 static ref *bucket_of(struct stripe *stripe, uint64_t hash) {

@@ -2,9 +2,12 @@
  *
  * Keys as the entries of a stripe have them: an IPv4 connection pays for no IPv6 addresses.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "stripe.h"
+
+static_assert(sizeof(struct narrow_key) == 14, "compared as bytes, so it must have no padding");
 
 enum {
 	WIDE = sizeof(((struct wide_key *)0)->local),
@@ -64,13 +67,13 @@ struct key entry_key(const struct stripe *stripe, const struct connection *conne
 
 struct connection *chain_find(struct stripe *stripe, ref entry, const struct key *key) {
 	struct narrow_key narrow = narrow_of(key);
-	struct wide_key wide = wide_of(key);
-	bool ipv6 = key_is_ipv6(key);
 	while (entry != NONE) {
 		struct connection *connection = entry_at(stripe, entry);
-		if (memcmp(&connection->narrow, &narrow, sizeof narrow) == 0 && connection->is_ipv6 == ipv6 &&
-		    (!ipv6 || memcmp(&stripe->wide[entry - 1], &wide, sizeof wide) == 0))
-			return connection;
+		if (memcmp(&connection->narrow, &narrow, sizeof narrow) == 0) {
+			struct key own = entry_key(stripe, connection);
+			if (key_equal(&own, key))
+				return connection;
+		}
 		entry = connection->next;
 	}
 	return NULL;

@@ -147,14 +147,14 @@ bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now
 }
 
 /* Copies what is in use among up to VISITS entries from *index on. */
-static size_t copy_some(struct stripe *stripe, uint32_t *index, struct entry *out, size_t max) {
+static size_t copy_some(struct stripe *stripe, uint32_t *index, struct keyed_connection *out, size_t max) {
 	size_t count = 0;
 	pthread_mutex_lock(&stripe->lock);
 	uint32_t end = stripe->used - *index > VISITS ? *index + VISITS : stripe->used;
 	for (; *index < end && count < max; ++*index) {
 		const struct connection *connection = &stripe->pool[*index];
 		if (connection->state != STATE_FREE)
-			out[count++] = (struct entry){entry_key(stripe, connection), *connection};
+			out[count++] = (struct keyed_connection){entry_key(stripe, connection), *connection};
 	}
 	if (*index == stripe->used)
 		*index = stripe->capacity;
@@ -162,7 +162,7 @@ static size_t copy_some(struct stripe *stripe, uint32_t *index, struct entry *ou
 	return count;
 }
 
-size_t table_copy(struct table *table, uint64_t *cursor, struct entry *out, size_t max) {
+size_t table_copy(struct table *table, uint64_t *cursor, struct keyed_connection *out, size_t max) {
 	uint64_t end = (uint64_t)table->stripe_count * table->capacity;
 	size_t count = 0;
 	while (count < max && *cursor < end) {

@@ -53,7 +53,8 @@ static bool is_own_address(const struct adoption *adoption, const struct addr *a
 	return false;
 }
 
-static bool is_allowed_on(const struct adoption *adoption, struct entry *wanted, const char *interface) {
+static bool is_allowed_on(const struct adoption *adoption, struct keyed_connection *wanted,
+			  const char *interface) {
 	if (!filter_recheck(adoption->policy, &wanted->key, &wanted->connection, interface))
 		return false;
 	wanted->connection.interface = interface ? if_nametoindex(interface) : 0;
@@ -63,7 +64,7 @@ static bool is_allowed_on(const struct adoption *adoption, struct entry *wanted,
 /* A socket does not say through which interface its packets come. Those of a connection
  * with ourselves come through loopback; others through one that has the local address, or
  * where only loopback has it, through any; where there is none, rules about interfaces do not apply. */
-bool adoption_allows(const struct adoption *adoption, struct entry *wanted) {
+bool adoption_allows(const struct adoption *adoption, struct keyed_connection *wanted) {
 	bool to_ourselves = is_own_address(adoption, &wanted->key.remote);
 	bool tried = false;
 
@@ -90,7 +91,7 @@ bool adoption_allows(const struct adoption *adoption, struct entry *wanted) {
 
 static void adopt(const struct open_socket *socket, void *context) {
 	struct adoption *adoption = context;
-	struct entry wanted = {
+	struct keyed_connection wanted = {
 	    .key = socket->key,
 	    .connection =
 		{
@@ -158,7 +159,7 @@ static bool is_wanted(const struct adoption *adoption, const struct translated_c
 static void adopt_translated(const struct translated_connection *translated, void *context) {
 	struct adoption *adoption = context;
 	bool learned = translated->direction == DIRECTION_OUT;
-	struct entry wanted = {
+	struct keyed_connection wanted = {
 	    .key = translated->key,
 	    .connection =
 		{

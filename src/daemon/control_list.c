@@ -20,7 +20,7 @@ struct listing {
 	struct selection selection;
 	uint64_t cursor;
 	uint64_t count;
-	struct entry chunk[CHUNK];
+	struct keyed_connection chunk[CHUNK];
 };
 
 static json_t *protocol_answer(uint8_t protocol) {
@@ -29,9 +29,9 @@ static json_t *protocol_answer(uint8_t protocol) {
 	return name ? json_string(name) : json_integer(protocol);
 }
 
-static const char *service_of(const struct daemon *daemon, const struct entry *entry) {
-	const struct key *key = &entry->key;
-	uint16_t port = entry->connection.direction == DIRECTION_IN ? key->local_port : key->remote_port;
+static const char *service_of(const struct daemon *daemon, const struct keyed_connection *listed) {
+	const struct key *key = &listed->key;
+	uint16_t port = listed->connection.direction == DIRECTION_IN ? key->local_port : key->remote_port;
 
 	return services_name(daemon->services, daemon_policy(daemon)->ruleset, key->protocol, port);
 }
@@ -43,10 +43,11 @@ static uint32_t generation_of(const struct daemon *daemon, const struct connecti
 	return running - (uint8_t)(running - connection->generation);
 }
 
-static json_t *connection_answer(const struct daemon *daemon, const struct entry *entry, uint32_t now) {
-	const struct key *key = &entry->key;
-	const struct connection *connection = &entry->connection;
-	const char *service = service_of(daemon, entry);
+static json_t *connection_answer(const struct daemon *daemon, const struct keyed_connection *listed,
+				 uint32_t now) {
+	const struct key *key = &listed->key;
+	const struct connection *connection = &listed->connection;
+	const char *service = service_of(daemon, listed);
 	char local[ADDR_TEXT], remote[ADDR_TEXT];
 	json_t *row;
 
@@ -78,12 +79,12 @@ static bool list_more(struct client *client, void *state) {
 	size_t count = table_copy(daemon->workplace.filter.table, &listing->cursor, listing->chunk, CHUNK);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct entry *entry = &listing->chunk[i];
+		const struct keyed_connection *listed = &listing->chunk[i];
 
-		if (!selection_matches(&listing->selection, &entry->key, &entry->connection,
-				       policy_place(version, &entry->connection)))
+		if (!selection_matches(&listing->selection, &listed->key, &listed->connection,
+				       policy_place(version, &listed->connection)))
 			continue;
-		client_send(client, connection_answer(daemon, entry, now));
+		client_send(client, connection_answer(daemon, listed, now));
 		listing->count++;
 	}
 	if (count == 0)

@@ -69,7 +69,7 @@ static void add_leases_of(struct daemon *daemon, const struct key *key, struct k
 
 struct choice {
 	struct daemon *daemon;
-	bool (*stays)(const struct key *, const struct connection *, void *);
+	cut_stays *stays;
 	void *context;
 	struct key_list cut;
 };
@@ -83,8 +83,7 @@ static int visit(const struct key *key, struct connection *connection, void *con
 	return STATE_CUT;
 }
 
-size_t daemon_cut(struct daemon *daemon, bool (*stays)(const struct key *, const struct connection *, void *),
-		  void *context) {
+size_t daemon_cut(struct daemon *daemon, cut_stays *stays, void *context) {
 	struct choice choice = {.daemon = daemon, .stays = stays, .context = context};
 	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
 

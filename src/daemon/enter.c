@@ -4,10 +4,10 @@
  */
 #include "sallyport/daemon/enter.h"
 
-static bool insert(struct filter *filter, struct stripe *stripe, const struct entry *entry) {
-	const struct connection *wanted = &entry->connection;
+static bool insert(struct filter *filter, struct stripe *stripe, const struct keyed_connection *keyed) {
+	const struct connection *wanted = &keyed->connection;
 	struct connection *connection =
-	    connection_insert(stripe, &entry->key, wanted->state, wanted->renewed);
+	    connection_insert(stripe, &keyed->key, wanted->state, wanted->renewed);
 
 	if (!connection)
 		return false;
@@ -31,7 +31,7 @@ static bool gives_way(const struct filter *filter, const struct connection *stan
 	return unseen && state_is_open(wanted->state) && (half_open || state_is_over(standing->state));
 }
 
-bool enter_connection(struct filter *filter, const struct entry *wanted) {
+bool enter_connection(struct filter *filter, const struct keyed_connection *wanted) {
 	struct stripe *stripe = table_lock(filter->table, &wanted->key);
 	struct connection *standing = connection_find(stripe, &wanted->key);
 	bool entered;

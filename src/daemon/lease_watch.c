@@ -81,13 +81,14 @@ static bool is_known(const struct comparison *comparison, const struct lease *le
 	return state != STATES && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(state));
 }
 
-static bool is_allowed(const struct comparison *comparison, struct entry *wanted, enum direction direction) {
+static bool is_allowed(const struct comparison *comparison, struct keyed_connection *wanted,
+		       enum direction direction) {
 	wanted->connection.direction = direction;
 	return adoption_allows(&comparison->adoption, wanted);
 }
 
 /* With a service's port here and a client's there, the other side opened it. */
-static bool find_direction(const struct comparison *comparison, struct entry *wanted) {
+static bool find_direction(const struct comparison *comparison, struct keyed_connection *wanted) {
 	const struct key *key = &wanted->key;
 	bool serves = key->local_port < EPHEMERAL && key->remote_port >= EPHEMERAL;
 
@@ -117,7 +118,7 @@ static void take_up(struct comparison *comparison, const struct lease *lease) {
 	bool tcp = lease->key.protocol == PROTOCOL_TCP;
 	enum socket_found found = tcp ? find_socket(comparison->daemon, &lease->key) : SOCKET_NONE;
 	bool here = found != SOCKET_NONE;
-	struct entry wanted = {
+	struct keyed_connection wanted = {
 	    .key = lease->key,
 	    .connection =
 		{

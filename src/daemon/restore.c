@@ -42,7 +42,7 @@ static bool has_run_out(const struct restoration *restoration, const struct save
 
 static void restore(const struct saved_connection *saved, void *context) {
 	struct restoration *restoration = context;
-	struct entry wanted = {
+	struct keyed_connection wanted = {
 	    .key = saved->key,
 	    .connection =
 		{

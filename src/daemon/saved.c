@@ -79,13 +79,13 @@ static uint8_t *room(struct output *output) {
 	return output->buffer + output->size;
 }
 
-static struct saved_connection saved_of(const struct entry *entry, uint32_t now) {
-	const struct connection *connection = &entry->connection;
+static struct saved_connection saved_of(const struct keyed_connection *keyed, uint32_t now) {
+	const struct connection *connection = &keyed->connection;
 	uint32_t age = now - connection->opened;
 	uint32_t idle = now - connection->renewed;
 
 	return (struct saved_connection){
-	    .key = entry->key,
+	    .key = keyed->key,
 	    .age = age,
 	    .idle = idle < age ? idle : age,
 	    .interface = connection->interface,
@@ -100,11 +100,11 @@ static bool is_worth_saving(const struct connection *connection) {
 	return connection->state != TCP_SYN_SENT;
 }
 
-static bool write_connection(struct output *output, const struct entry *entry, uint32_t now) {
-	struct saved_connection saved = saved_of(entry, now);
+static bool write_connection(struct output *output, const struct keyed_connection *keyed, uint32_t now) {
+	struct saved_connection saved = saved_of(keyed, now);
 	uint8_t *at;
 
-	if (!is_worth_saving(&entry->connection))
+	if (!is_worth_saving(&keyed->connection))
 		return true;
 	at = room(output);
 	if (at)
@@ -113,7 +113,7 @@ static bool write_connection(struct output *output, const struct entry *entry, u
 }
 
 static bool write_connections(struct output *output, struct table *table, uint32_t now) {
-	struct entry chunk[CHUNK];
+	struct keyed_connection chunk[CHUNK];
 	uint64_t cursor = 0;
 	size_t count;
 

@@ -96,7 +96,7 @@ static struct packet packet_of(size_t number, enum direction direction, uint8_t 
 	return (struct packet){.tuple = tuple, .family = FAMILY_IPV4};
 }
 
-static size_t number_of(const struct entry *entry) {
+static size_t number_of(const struct keyed_connection *entry) {
 	return entry->key.remote_port - REMOTE_PORT;
 }
 
@@ -168,7 +168,7 @@ static bool still_allowed(const struct run *run, const struct key *key, const st
 }
 
 static bool only_open_ones_stand(const struct run *run) {
-	struct entry all[CAPACITY];
+	struct keyed_connection all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY);
 	for (size_t i = 0; i < count; i++)
@@ -388,7 +388,7 @@ static void wait(struct run *run, const uint8_t *bytes) {
 	run->now += bytes[2] & 0x80 ? (uint32_t)bytes[2] * 32 : bytes[2];
 	if (!table_expire(run->filter.table, &expiry, run->now, bytes[3] & 1 ? 1 : 100))
 		assert(table_expire(run->filter.table, &expiry, run->now, 100));
-	struct entry all[CAPACITY];
+	struct keyed_connection all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY);
 	for (size_t i = 0; i < count; i++)
@@ -413,7 +413,7 @@ static void reload(struct run *run, const uint8_t *bytes) {
 }
 
 struct reading {
-	const struct entry *all;
+	const struct keyed_connection *all;
 	size_t at, count;
 };
 
@@ -422,7 +422,7 @@ static void see_saved(const struct saved_connection *saved, void *context) {
 	while (reading->at < reading->count && reading->all[reading->at].connection.state == STATE_CUT)
 		reading->at++;
 	assert(reading->at < reading->count);
-	const struct entry *entry = &reading->all[reading->at++];
+	const struct keyed_connection *entry = &reading->all[reading->at++];
 	const struct connection *connection = &entry->connection;
 	assert(key_equal(&saved->key, &entry->key) && saved->state == connection->state);
 	assert(saved->direction == connection->direction && saved->flags == connection->flags);
@@ -430,7 +430,7 @@ static void see_saved(const struct saved_connection *saved, void *context) {
 
 /* What stands is saved and read back as it was. */
 static void save(struct run *run) {
-	struct entry all[CAPACITY];
+	struct keyed_connection all[CAPACITY];
 	uint64_t cursor = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY), size, saved = 0;
 	struct reading reading = {all, 0, count};
@@ -469,7 +469,7 @@ static void leave_a_gap(struct run *run) {
 }
 
 static void check_figures(const struct run *run) {
-	struct entry all[CAPACITY + 1];
+	struct keyed_connection all[CAPACITY + 1];
 	uint64_t cursor = 0;
 	uint32_t half_open = 0;
 	size_t count = table_copy(run->filter.table, &cursor, all, CAPACITY + 1);

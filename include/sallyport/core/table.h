@@ -28,7 +28,7 @@ enum connection_flag {
 	CONNECTION_LEASED = 0x04,    /* packets of it pass in the kernel, unseen */
 };
 
-/* Private to the table: what tells most keys apart, and those of IPv4 all. Of the addresses it has the last
+/* Private to the table: enough to tell most keys apart, and all of IPv4. Of the addresses it has the last
  * four bytes; the other twelve of IPv6 stand elsewhere. */
 struct narrow_key {
 	uint8_t local[4], remote[4];
@@ -36,8 +36,8 @@ struct narrow_key {
 	uint8_t protocol, query;
 };
 
-/* 72 bytes, which with 24 more of IPv6 addresses is what a connection costs in the daemon, but for its share
- * of the buckets. Its key is known to whoever has it: it was found by it, or visited with it.
+/* 72 bytes, and of IPv6 24 more for its addresses: that is what a connection costs in the daemon, but for its
+ * share of the buckets. Its key is not in it: whoever holds one has found it by its key, or was handed that.
  * `generation` is the low byte of that of the ruleset that last allowed it: a reload
  * sweeps the whole table, so only neighbours ever meet. */
 struct connection {
@@ -60,7 +60,7 @@ struct connection {
 };
 
 /* One out of the table, or on its way into it. */
-struct entry {
+struct keyed_connection {
 	struct key key;
 	struct connection connection;
 };
@@ -107,8 +107,8 @@ typedef int table_visit(const struct key *key, struct connection *connection, vo
 
 struct expiry {
 	const struct timeouts *timeouts; /* those in force: a connection has none of its own */
-	/* Asked about a connection that has run out, where state_is_doubtful; the state that it
-	 * returns is renewed. NULL: all go. */
+	/* Asked about a connection that has run out, where state_is_doubtful; in the state that it
+	 * returns the timeout begins anew. NULL: all go. */
 	table_visit *keep;
 	void *context;
 };
@@ -120,10 +120,10 @@ bool table_expire(struct table *table, const struct expiry *expiry, uint32_t now
 /* Walks the table without holding it up: copies up to `max` entries from *cursor (start
  * with 0) to `out`, moves *cursor on, returns the count; 0 when the walk is over. An
  * entry that stands during the whole walk is seen exactly once. */
-size_t table_copy(struct table *table, uint64_t *cursor, struct entry *out, size_t max);
+size_t table_copy(struct table *table, uint64_t *cursor, struct keyed_connection *out, size_t max);
 
-/* Visits every entry, stripe by stripe; whose own state is returned stays as it is. Returns how many were
- * removed or moved. */
+/* Visits every entry, stripe by stripe; one whose own state is returned stays as it is. Returns how many
+ * were removed or moved. */
 size_t table_sweep(struct table *table, uint32_t now, table_visit *visit, void *context);
 
 /* After connections were inserted whose `now` lay back and in no order: those that a restart

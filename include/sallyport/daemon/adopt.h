@@ -21,7 +21,7 @@ void adoption_end(struct adoption *adoption);
 
 /* Asks the rules, with every interface that its packets can have come through; fills rule,
  * generation and interface. */
-bool adoption_allows(const struct adoption *adoption, struct entry *wanted);
+bool adoption_allows(const struct adoption *adoption, struct keyed_connection *wanted);
 
 /* What others behind this host have open, or this host under other ports than the wire shows: conntrack knows
  * it. */

@@ -19,11 +19,11 @@ void key_list_add(struct key_list *list, const struct key *key);
 struct revocation key_list_revocation(const struct key_list *list);
 void key_list_free(struct key_list *list);
 
+typedef bool cut_stays(const struct key *key, const struct connection *connection, void *context);
+
 /* Cuts every connection that `stays` is false for. When it returns, nothing passes for them any more.
  * Returns how many. */
-size_t daemon_cut(struct daemon *daemon,
-		  bool (*stays)(const struct key *key, const struct connection *connection, void *context),
-		  void *context);
+size_t daemon_cut(struct daemon *daemon, cut_stays *stays, void *context);
 
 /* For a reload. Before the new rules are in the kernel: the connections that will lose their leases by them,
  * cut or inspected from now on. Changes nothing. */

@@ -12,6 +12,6 @@
  * next segments teach them. An open one whose packets may pass unseen takes the place of what
  * was over, or not yet open, when packets were last seen. False: the table has its key already, or is full.
  * With `renewed` not the present, call table_order when all are in. */
-bool enter_connection(struct filter *filter, const struct entry *wanted);
+bool enter_connection(struct filter *filter, const struct keyed_connection *wanted);
 
 #endif

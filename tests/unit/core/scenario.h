@@ -97,7 +97,7 @@ static inline void stage_empty_table(struct stage *stage) {
 
 /* As the daemon takes over what it has saved. */
 static inline void stage_restart(struct stage *stage) {
-	struct entry saved[16];
+	struct keyed_connection saved[16];
 	uint64_t cursor = 0;
 	size_t count = table_copy(stage->filter.table, &cursor, saved, 16);
 	stage_empty_table(stage);

@@ -164,7 +164,7 @@ static void echo_requests_need_a_rule_by_their_type(void **state) {
 	assert_string_equal(icmp(world, HOOK_IN, 8, 77), "pass.rule");
 	assert_string_equal(icmp(world, HOOK_OUT, 0, 77), "pass.connection");
 	assert_string_equal(icmp(world, HOOK_IN, 13, 77), "drop.default"); /* timestamp */
-	struct entry copies[8];
+	struct keyed_connection copies[8];
 	assert_int_equal(standing(world, copies), 1);
 	struct question question = connection_question(&copies[0].key, DIRECTION_IN, NULL);
 	assert_int_equal(question.icmp_type, 8);
@@ -419,7 +419,7 @@ static void the_rules_are_asked_what_the_packet_says(void **state) {
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 53), "pass.rule");
 	assert_string_equal(udp(world, HOOK_OUT, 5000, 54), "drop.default");
 	assert_string_equal(tcp(world, HOOK_OUT, 22, S, 100, 0, 0), "pass.connection"); /* SYNs cross */
-	struct entry copies[3];
+	struct keyed_connection copies[3];
 	uint64_t cursor = 0;
 	size_t count = table_copy(world->filter.table, &cursor, copies, 3);
 	assert_int_equal(count, 2);

@@ -293,8 +293,8 @@ static enum reason unreachable(struct scene *scene, struct raw about) {
 	return judge(scene, HOOK_IN, &raw);
 }
 
-static struct entry entry(struct scene *scene, uint8_t protocol) {
-	struct entry copies[8];
+static struct keyed_connection entry(struct scene *scene, uint8_t protocol) {
+	struct keyed_connection copies[8];
 	uint64_t cursor = 0;
 	size_t count = table_copy(scene->filter.table, &cursor, copies, 8);
 	for (size_t i = 0; i < count; i++)
@@ -314,11 +314,12 @@ static void each_family(void (*check)(struct scene *scene)) {
 }
 
 static void check_renewal(struct scene *scene) {
-	struct entry before = entry(scene, PROTOCOL_TCP);
+	struct keyed_connection before = entry(scene, PROTOCOL_TCP);
 	scene->now += 50;
 	assert_int_equal(unreachable(scene, last_data(scene->ends)), PASS_RELATED);
-	struct entry after = entry(scene, PROTOCOL_TCP);
-	assert_memory_equal(&after, &before, sizeof after);
+	struct keyed_connection after = entry(scene, PROTOCOL_TCP);
+	assert_true(key_equal(&after.key, &before.key));
+	assert_memory_equal(&after.connection, &before.connection, sizeof after.connection);
 }
 
 /* RFC 5508 REQ-5: no ICMP error ends or refreshes what it is about. */

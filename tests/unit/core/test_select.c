@@ -35,8 +35,8 @@ static struct addr addr(const char *text) {
 }
 
 /* 192.0.2.1:22, opened by 198.51.100.7:40000, established, allowed by web.rules:7. */
-static struct entry sample(void) {
-	return (struct entry){
+static struct keyed_connection sample(void) {
+	return (struct keyed_connection){
 	    .key = {.local = addr("192.0.2.1"),
 		    .remote = addr("198.51.100.7"),
 		    .local_port = 22,
@@ -48,7 +48,7 @@ static struct entry sample(void) {
 
 static const struct place sample_place = {"/etc/sallyport/web.rules", 7};
 
-static bool matches(const char *line, const struct entry *entry, const struct place *place) {
+static bool matches(const char *line, const struct keyed_connection *entry, const struct place *place) {
 	struct selection selection;
 	struct error err = {""};
 
@@ -101,7 +101,7 @@ static void test_each_word_narrows(void **state) {
 	    "rule default",
 	    "tcp port 23",
 	};
-	struct entry entry = sample();
+	struct keyed_connection entry = sample();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++)
@@ -127,7 +127,7 @@ static void test_everything(void **state) {
 }
 
 static void test_default_and_learned(void **state) {
-	struct entry entry = sample();
+	struct keyed_connection entry = sample();
 
 	(void)state;
 	assert_true(matches("rule default", &entry, NULL));
@@ -138,7 +138,7 @@ static void test_default_and_learned(void **state) {
 
 /* What stands as port in the key of a ping is its identifier. */
 static void test_port_means_a_port(void **state) {
-	struct entry entry = sample();
+	struct keyed_connection entry = sample();
 
 	(void)state;
 	entry.key.protocol = PROTOCOL_ICMP;
@@ -152,7 +152,7 @@ static void test_port_means_a_port(void **state) {
 static void test_state_of_any_protocol(void **state) {
 	static const uint8_t new[] = {UDP_NEW, ICMP_NEW, OTHER_NEW};
 	static const uint8_t replied[] = {UDP_REPLIED, ICMP_REPLIED, OTHER_REPLIED};
-	struct entry entry = sample();
+	struct keyed_connection entry = sample();
 	struct selection selection;
 	struct error err;
 

@@ -83,9 +83,11 @@ static void the_interface_beside_it_is_left_alone(void **state) {
 	static struct chain chain;
 	(void)state;
 	chain.pool[0].interface = INT32_MAX;
-	link_keys(&chain, KEYS - 1); /* IPv6 */
+	link_keys(&chain, KEYS - 1);
+	assert_true(chain.pool[0].is_ipv6);
 	assert_int_equal(chain.pool[0].interface, INT32_MAX);
-	link_keys(&chain, 0);
+	link_keys(&chain, SPOILT - 1);
+	assert_false(chain.pool[0].is_ipv6);
 	assert_int_equal(chain.pool[0].interface, INT32_MAX);
 }
 

@@ -179,7 +179,7 @@ static void walk_and_count(size_t at_once) {
 	uint8_t *seen = calloc(30000, 1);
 	for (uint32_t i = 0; i < 30000; i++)
 		insert(table, i, 1, TCP_ESTABLISHED);
-	struct entry *copies = calloc(at_once, sizeof *copies);
+	struct keyed_connection *copies = calloc(at_once, sizeof *copies);
 	uint64_t cursor = 0;
 	uint32_t others = 100000;
 	for (size_t got; (got = table_copy(table, &cursor, copies, at_once));) {
@@ -211,7 +211,7 @@ static void a_walk_sees_what_stands_exactly_once(void **state) {
 static void an_empty_table_is_walked_at_once(void **state) {
 	(void)state;
 	struct table *table = table_new(1 << 20, &secret);
-	struct entry copies[4];
+	struct keyed_connection copies[4];
 	uint64_t cursor = 0;
 	assert_int_equal(table_copy(table, &cursor, copies, 4), 0);
 	table_free(table);
@@ -327,7 +327,7 @@ static void *watch(void *argument) {
 	for (size_t i = 0; i < TIMEOUTS; i++)
 		timeouts.seconds[i] = 1 + (uint32_t)i;
 	for (uint32_t now = 1000; !atomic_load(work->stop); now++) {
-		struct entry copies[64];
+		struct keyed_connection copies[64];
 		uint64_t cursor = 0;
 		while (table_copy(work->table, &cursor, copies, 64))
 			continue;

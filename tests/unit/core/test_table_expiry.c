@@ -172,7 +172,7 @@ static void what_is_kept_is_renewed_in_the_state_it_was_given(void **state) {
 	uint32_t kept = 1000 + timeout_of(TCP_CLOSED);
 	insert(table, 1, 1000, TCP_CLOSED);
 	assert_true(table_expire(table, &expiry, kept, UINT32_MAX));
-	struct entry copy;
+	struct keyed_connection copy;
 	uint64_t cursor = 0;
 	assert_int_equal(table_copy(table, &cursor, &copy, 1), 1);
 	assert_int_equal(copy.connection.state, TCP_ESTABLISHED);

@@ -100,8 +100,8 @@ static inline void shake_hands(struct world_of_one *world, uint16_t port) {
 }
 
 /* Those that were cut are only remembered. */
-static inline size_t standing(struct world_of_one *world, struct entry out[8]) {
-	struct entry copies[8];
+static inline size_t standing(struct world_of_one *world, struct keyed_connection out[8]) {
+	struct keyed_connection copies[8];
 	uint64_t cursor = 0;
 	size_t count = 0, all = table_copy(world->filter.table, &cursor, copies, 8);
 	for (size_t i = 0; i < all; i++) {
@@ -112,13 +112,13 @@ static inline size_t standing(struct world_of_one *world, struct entry out[8]) {
 }
 
 static inline struct connection only_entry(struct world_of_one *world) {
-	struct entry copies[8];
+	struct keyed_connection copies[8];
 	assert_int_equal(standing(world, copies), 1);
 	return copies[0].connection;
 }
 
 static inline uint32_t entries(struct world_of_one *world) {
-	struct entry copies[64];
+	struct keyed_connection copies[64];
 	uint64_t cursor = 0;
 	uint32_t count = 0;
 	for (size_t some; (some = table_copy(world->filter.table, &cursor, copies, 64)) > 0;)

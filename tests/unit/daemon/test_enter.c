@@ -14,8 +14,8 @@
 
 enum { NOW = 1000, LATER = 1010, EPOCH = 7 };
 
-static struct entry entry_in(uint8_t state, uint8_t flags) {
-	return (struct entry){
+static struct keyed_connection keyed_in(uint8_t state, uint8_t flags) {
+	return (struct keyed_connection){
 	    .key = {.local = address("192.0.2.1"),
 		    .remote = address("198.51.100.7"),
 		    .local_port = 22,
@@ -37,7 +37,7 @@ static struct connection find(struct filter *filter, const struct key *key) {
 }
 
 /* Enters `wanted` where a connection stands in `state`, seen in `epoch`; says whether it took its place. */
-static bool replaces(const struct entry *wanted, uint8_t state, uint8_t epoch) {
+static bool replaces(const struct keyed_connection *wanted, uint8_t state, uint8_t epoch) {
 	static const struct hash_secret secret = {{1, 2}};
 	struct filter filter = {.table = table_new(100, &secret), .epoch = EPOCH};
 	struct stripe *stripe = table_lock(filter.table, &wanted->key);
@@ -60,7 +60,7 @@ static bool replaces(const struct entry *wanted, uint8_t state, uint8_t epoch) {
 static void what_is_new_enters_and_is_to_be_learned(void **state) {
 	static const struct hash_secret secret = {{1, 2}};
 	struct filter filter = {.table = table_new(100, &secret), .epoch = EPOCH};
-	struct entry wanted = entry_in(TCP_ESTABLISHED, 0);
+	struct keyed_connection wanted = keyed_in(TCP_ESTABLISHED, 0);
 
 	(void)state;
 	assert_true(enter_connection(&filter, &wanted));
@@ -73,7 +73,7 @@ static void an_open_one_takes_the_place_of_what_was_over_or_half_open(void **sta
 	static const uint8_t give_way[] = {TCP_SYN_SENT, TCP_SYN_RECV, TCP_LAST_ACK, TCP_TIME_WAIT,
 					   TCP_CLOSED};
 	static const uint8_t stay[] = {TCP_ESTABLISHED, TCP_FIN_WAIT, TCP_CLOSE_WAIT, STATE_CUT};
-	struct entry wanted = entry_in(TCP_ESTABLISHED, CONNECTION_LEASED);
+	struct keyed_connection wanted = keyed_in(TCP_ESTABLISHED, CONNECTION_LEASED);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(give_way); i++)
@@ -84,7 +84,7 @@ static void an_open_one_takes_the_place_of_what_was_over_or_half_open(void **sta
 
 /* Of a strict rule's connection nothing passes unseen, but while the daemon was away. */
 static void where_every_packet_is_seen_the_table_is_right(void **state) {
-	struct entry wanted = entry_in(TCP_ESTABLISHED, 0);
+	struct keyed_connection wanted = keyed_in(TCP_ESTABLISHED, 0);
 
 	(void)state;
 	assert_false(replaces(&wanted, TCP_TIME_WAIT, EPOCH));
@@ -92,8 +92,8 @@ static void where_every_packet_is_seen_the_table_is_right(void **state) {
 }
 
 static void what_is_not_open_takes_nobodys_place(void **state) {
-	struct entry closing = entry_in(TCP_LAST_ACK, CONNECTION_LEASED);
-	struct entry flow = entry_in(UDP_REPLIED, CONNECTION_LEASED);
+	struct keyed_connection closing = keyed_in(TCP_LAST_ACK, CONNECTION_LEASED);
+	struct keyed_connection flow = keyed_in(UDP_REPLIED, CONNECTION_LEASED);
 
 	(void)state;
 	assert_false(replaces(&closing, TCP_TIME_WAIT, EPOCH));

@@ -73,11 +73,11 @@ static struct key key_number(uint32_t number, uint8_t protocol) {
 	return key;
 }
 
-static void insert(struct table *table, const struct entry *entry) {
-	const struct connection *wanted = &entry->connection;
-	struct stripe *stripe = table_lock(table, &entry->key);
+static void insert(struct table *table, const struct keyed_connection *keyed) {
+	const struct connection *wanted = &keyed->connection;
+	struct stripe *stripe = table_lock(table, &keyed->key);
 	struct connection *connection =
-	    connection_insert(stripe, &entry->key, wanted->state, wanted->renewed);
+	    connection_insert(stripe, &keyed->key, wanted->state, wanted->renewed);
 
 	assert_non_null(connection);
 	connection->opened = wanted->opened;
@@ -107,7 +107,7 @@ static struct table *table_of(uint32_t count) {
 
 	assert_non_null(table);
 	for (uint32_t i = 0; i < count; i++) {
-		struct entry entry = {
+		struct keyed_connection keyed = {
 		    .key = key_number(i, PROTOCOL_UDP),
 		    .connection =
 			{
@@ -120,7 +120,7 @@ static struct table *table_of(uint32_t count) {
 			},
 		};
 
-		insert(table, &entry);
+		insert(table, &keyed);
 	}
 	return table;
 }
@@ -416,10 +416,10 @@ static void stop(struct restart *restart) {
 	policy_slot_clear(&restart->daemon.workplace.policy);
 }
 
-static struct entry flow(uint8_t protocol, uint16_t port, uint8_t state, uint32_t idle) {
+static struct keyed_connection flow(uint8_t protocol, uint16_t port, uint8_t state, uint32_t idle) {
 	uint32_t now = clock_seconds();
 
-	return (struct entry){
+	return (struct keyed_connection){
 	    .key = {.local = address("192.0.2.1"),
 		    .remote = address("198.51.100.7"),
 		    .local_port = port,
@@ -432,11 +432,11 @@ static struct entry flow(uint8_t protocol, uint16_t port, uint8_t state, uint32_
 static void a_restart_keeps_what_the_rules_allow(void **state) {
 	static const char rules[] = "default in drop\nallow in tcp 22\nallow in udp 53 on eth0\n";
 	const struct scratch *scratch = *state;
-	struct entry ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
-	struct entry web = flow(PROTOCOL_TCP, 80, TCP_ESTABLISHED, 1);
-	struct entry dns = flow(PROTOCOL_UDP, 53, UDP_REPLIED, 1); /* its interface is unknown */
-	struct entry learned = flow(PROTOCOL_UDP, 80, UDP_REPLIED, 1);
-	struct entry syn = flow(PROTOCOL_TCP, 22, TCP_SYN_SENT, 1); /* its repeat opens it */
+	struct keyed_connection ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct keyed_connection web = flow(PROTOCOL_TCP, 80, TCP_ESTABLISHED, 1);
+	struct keyed_connection dns = flow(PROTOCOL_UDP, 53, UDP_REPLIED, 1); /* its interface is unknown */
+	struct keyed_connection learned = flow(PROTOCOL_UDP, 80, UDP_REPLIED, 1);
+	struct keyed_connection syn = flow(PROTOCOL_TCP, 22, TCP_SYN_SENT, 1); /* its repeat opens it */
 	struct connection back;
 	struct restart restart;
 	struct table *table;
@@ -477,8 +477,8 @@ static void a_restart_keeps_what_the_rules_allow(void **state) {
 static void what_was_cut_stays_cut_and_spoils_nothing(void **state) {
 	static const char rules[] = "default in drop\nallow in tcp 22\n";
 	const struct scratch *scratch = *state;
-	struct entry killed = flow(PROTOCOL_TCP, 22, STATE_CUT, 1);
-	struct entry open = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct keyed_connection killed = flow(PROTOCOL_TCP, 22, STATE_CUT, 1);
+	struct keyed_connection open = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
 	struct restart restart;
 	struct table *table;
 
@@ -500,9 +500,9 @@ static void what_was_cut_stays_cut_and_spoils_nothing(void **state) {
 static void what_has_run_out_does_not_come_back(void **state) {
 	static const char rules[] = "default in allow\ntimeout udp-stream 10\ntimeout established 1m\n";
 	const struct scratch *scratch = *state;
-	struct entry young = flow(PROTOCOL_UDP, 1, UDP_REPLIED, 3);
-	struct entry old = flow(PROTOCOL_UDP, 2, UDP_REPLIED, 12);
-	struct entry quiet = flow(PROTOCOL_TCP, 3, TCP_ESTABLISHED, 70);
+	struct keyed_connection young = flow(PROTOCOL_UDP, 1, UDP_REPLIED, 3);
+	struct keyed_connection old = flow(PROTOCOL_UDP, 2, UDP_REPLIED, 12);
+	struct keyed_connection quiet = flow(PROTOCOL_TCP, 3, TCP_ESTABLISHED, 70);
 	struct restart restart;
 	struct table *table;
 
@@ -526,7 +526,7 @@ static void what_has_run_out_does_not_come_back(void **state) {
 static void without_a_directory_nothing_happens(void **state) {
 	const struct scratch *scratch = *state;
 	struct restart restart;
-	struct entry ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
+	struct keyed_connection ssh = flow(PROTOCOL_TCP, 22, TCP_ESTABLISHED, 1);
 
 	start(&restart, scratch, "allow in tcp 22\n");
 	restart.options.state_directory = NULL;
