@@ -123,11 +123,25 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-/* A new connection to an open port: to `judge` when the host is busy. */
-static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
-	uint32_t rate = compiler->ruleset->settings.busy_rate;
+static void put_cut(struct compiler *compiler, const char *chain, enum family family, enum end local) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
 
+	expr_family(rule, family);
+	expr_tuple_in(rule, family, local, cut_set(family));
+	expr_tuple_change(rule, family, local, SET_UPDATE, cut_set(family), CUT_MS);
+	expr_goto(rule, CHAIN_ASK);
+	rule_finish(compiler, rule);
+}
+
+/* A new connection to an open port: to `judge` when the host is busy. On the ports of one that was cut its
+ * other segments would be taken for that one's, unless the daemon knows it. */
+static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
+	uint32_t rate = compiler->ruleset->settings.busy_rate;
+	struct nftnl_rule *rule;
+
+	for (size_t i = 0; i < 2; i++)
+		put_cut(compiler, chain, families[i], END_DESTINATION);
+	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
@@ -177,16 +191,6 @@ static void put_telling_apart(struct compiler *compiler) {
 	}
 	rule = rule_start(NFPROTO_INET, "in_judge");
 	expr_goto(rule, "in_admit");
-	rule_finish(compiler, rule);
-}
-
-static void put_cut(struct compiler *compiler, const char *chain, enum family family, enum end local) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-	expr_family(rule, family);
-	expr_tuple_in(rule, family, local, cut_set(family));
-	expr_tuple_change(rule, family, local, SET_UPDATE, cut_set(family), CUT_MS);
-	expr_goto(rule, CHAIN_ASK);
 	rule_finish(compiler, rule);
 }
 

@@ -25,7 +25,7 @@ class Load(threading.Thread):
                 self.step()
                 self.rounds += 1
             except (OSError, AssertionError) as error:
-                self.errors.append(repr(error))
+                self.errors.append(f"{time.strftime('%T')} {error!r}")
             if self.pause:
                 self.halt.wait(self.pause)
 

@@ -114,6 +114,27 @@ def test_a_killed_connection_stays_out_of_a_busy_port(firewall, servers, net, si
         assert all(echo(sock) for sock in others)
 
 
+def reset_sockets(net, port):
+    """As both ends would after a while."""
+    net.cli.run("ss", "-K", "sport", "=", f":{port}")
+    net.srv.run("ss", "-K", "dport", "=", f":{port}")
+
+
+def test_the_ports_of_a_killed_connection_open_another(firewall, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        port = socks[-1].getsockname()[1]
+        daemon.sallyport("kill", "port", str(port))
+        assert is_cut(socks[-1])
+        reset_sockets(net, port)
+    before = lost(net.cli, net.srv)
+    with (crowd(daemon, net.cli, side.srv),
+          connect(net.cli, side.srv, 80, source_port=port) as another):
+        assert echo(another)
+    wait_nothing_lost(before, net.cli, net.srv)
+
+
 def fill_cut(namespace, side, count):
     """As if so many others had been killed within the hour."""
     local, remote = ("192.0.2.1", "192.0.2.2") if side.version == 4 else ("2001:db8::1", "2001:db8::2")

@@ -68,6 +68,15 @@ def table_is_reality(daemon, net):
         time.sleep(0.2)
 
 
+def with_sockets(rows, net):
+    """As text, with what the two hosts know of each."""
+    ends = {"srv": (net.srv, "dport"), "cli": (net.cli, "sport")}
+    for row in rows:
+        known = {name: " ".join(host.run("ss", "-Htan", end, "=", f":{row['remote_port']}").stdout.split())
+                 for name, (host, end) in ends.items()}
+        yield f"{row}, sockets {known}"
+
+
 def strange_leases(daemon, namespace):
     """Leases that no listed connection stands behind, at rest."""
     rows = {Key(row["local"], row["local_port"], row["remote"], row["remote_port"], row["proto"])

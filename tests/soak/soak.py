@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), "e2e"), HERE]
 
 from accounts import (Ledger, descriptors, resident, slab, slab_growth, strange_leases,  # noqa: E402
-                      table_is_reality, unseen_ends)
+                      table_is_reality, unseen_ends, with_sockets)
 from clients import OPEN, outcome  # noqa: E402
 from daemon import BUILD, SANITIZER, Daemon  # noqa: E402
 from net import BOTH, IPV4, Network, Timeout, interrupt_on_signals, scratch_directory, sweep, wait_for  # noqa: E402
@@ -45,7 +45,7 @@ class Soak:
     def check(self, what, problem):
         if problem:
             self.wrong.append(f"{what}: {problem}")
-            print(f"     {what}: {problem}\n     after {' '.join(self.trail[-8:])}", flush=True)
+            print(f"{time.strftime('%T')} {what}: {problem}\n     after {', '.join(self.trail[-8:])}", flush=True)
 
     # the accidents
 
@@ -91,8 +91,9 @@ class Soak:
         if not self.deck:
             self.deck = DECK[:]
             self.random.shuffle(self.deck)
-        self.trail.append(self.deck.pop())
-        return self.trail[-1]
+        accident = self.deck.pop()
+        self.trail.append(f"{time.strftime('%T')} {accident}")
+        return accident
 
     def go(self, seconds):
         end = time.monotonic() + seconds
@@ -116,7 +117,7 @@ class Soak:
         try:
             wait_for(emptied, "an empty table", 40, 0.2)
         except Timeout:
-            self.check("what never runs out", str(self.left[:2]))
+            self.check("what never runs out", ", ".join(with_sockets(self.left[:2], self.net)))
 
     def figures(self):
         return resident(self.daemon), descriptors(self.daemon)
