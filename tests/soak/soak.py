@@ -8,8 +8,10 @@ With the debug build (SALLYPORT_BUILD=build/debug) every life of the daemon that
 LeakSanitizer; its resident memory says nothing then, and is not looked at."""
 
 import argparse
+import bisect
 import os
 import random
+import re
 import shutil
 import sys
 import time
@@ -42,10 +44,16 @@ class Soak:
         self.deck, self.trail = [], []
         self.ledger.born()
 
+    def accidents(self, problem):
+        """Those around when it happened, where `problem` begins with that, or the last."""
+        when = re.search(r"\d\d:\d\d:\d\d", problem)
+        at = bisect.bisect(self.trail, when[0] + "~") if when else len(self.trail)
+        return ", ".join(self.trail[max(at - 8, 0):at + 2])
+
     def check(self, what, problem):
         if problem:
             self.wrong.append(f"{what}: {problem}")
-            print(f"{time.strftime('%T')} {what}: {problem}\n     after {', '.join(self.trail[-8:])}", flush=True)
+            print(f"{time.strftime('%T')} {what}: {problem}\n     accidents {self.accidents(problem)}", flush=True)
 
     # the accidents
 

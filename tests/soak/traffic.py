@@ -178,8 +178,10 @@ class Traffic:
         def carried():
             done = self.net.cli2.run("iperf3", "-c", IPV4.srv_lan, "-p", BULK, "-b", "100M", "-t", 10, check=False)
             said = done.stdout + done.stderr
-            # After each client the server closes its port and opens it again; until then it may say so.
-            if "Connection refused" in said or "the server is busy" in said:
+            # After each client the server closes its port and opens it again; until then it may say so, and
+            # who was about to be accepted is reset.
+            if any(words in said for words in ("Connection refused", "the server is busy",
+                                               "unable to connect to server: Connection reset")):
                 return False
             assert done.returncode == 0, said
             return True
