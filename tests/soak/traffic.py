@@ -23,7 +23,7 @@ REACHED = 0.8  # of that, at least, over all
 RULES = f"""default in drop
 default out drop
 timeout time-wait 5s
-timeout last-ack 5s
+timeout last-ack 35s
 timeout closed 5s
 timeout udp 5s
 timeout udp-stream 10s
