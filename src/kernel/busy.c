@@ -123,14 +123,17 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-static void put_cut(struct compiler *compiler, const char *chain, enum family family, enum end local) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+static void put_cut(struct compiler *compiler, const char *chain, enum end local) {
+	for (size_t i = 0; i < 2; i++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+		const char *set = cut_set(families[i]);
 
-	expr_family(rule, family);
-	expr_tuple_in(rule, family, local, cut_set(family));
-	expr_tuple_change(rule, family, local, SET_UPDATE, cut_set(family), CUT_MS);
-	expr_goto(rule, CHAIN_ASK);
-	rule_finish(compiler, rule);
+		expr_family(rule, families[i]);
+		expr_tuple_in(rule, families[i], local, set);
+		expr_tuple_change(rule, families[i], local, SET_UPDATE, set, CUT_MS);
+		expr_goto(rule, CHAIN_ASK);
+		rule_finish(compiler, rule);
+	}
 }
 
 /* A new connection to an open port: to `judge` when the host is busy. On the ports of one that was cut its
@@ -139,8 +142,7 @@ static void put_open(struct compiler *compiler, const char *chain, const char *j
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
 	struct nftnl_rule *rule;
 
-	for (size_t i = 0; i < 2; i++)
-		put_cut(compiler, chain, families[i], END_DESTINATION);
+	put_cut(compiler, chain, END_DESTINATION);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	expr_goto(rule, judge);
@@ -198,8 +200,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
-	for (size_t i = 0; i < 2; i++)
-		put_cut(compiler, chain, families[i], local_end(direction));
+	put_cut(compiler, chain, local_end(direction));
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_tcp_kind(rule, false, TCP_ACK);
 	finish_accept(compiler, rule);
