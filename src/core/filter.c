@@ -315,8 +315,10 @@ static bool may_be_ahead(const struct judgement *judgement, const struct connect
 static struct decision judge_known(const struct judgement *judgement, struct connection *connection) {
 	uint8_t before = connection->state, state = before;
 	enum reason reason = step(judgement, connection, &state);
-	if (reason && may_be_ahead(judgement, connection))
+	if (reason && may_be_ahead(judgement, connection)) {
+		tcp_overtake(&connection->tcp, &judgement->packet->tcp, SIDE_OPENER);
 		return decide(judgement, PASS_CONNECTION);
+	}
 	if (reason && judgement->arrival->hook != HOOK_LEARN)
 		return decide(judgement, reason);
 	if (reason)

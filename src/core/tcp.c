@@ -280,6 +280,10 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 	return REASON_NONE;
 }
 
+void tcp_overtake(struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
+	window_learn_early(track, segment, side);
+}
+
 bool tcp_reopens(enum tcp_state state, const struct tcp_track *track, const struct tcp_segment *segment,
 		 enum side side) {
 	if (!tcp_is_pure_syn(segment))

@@ -147,6 +147,14 @@ static void learn_data(struct tcp_side *sender, const struct tcp_segment *segmen
 	sender->end = end;
 }
 
+void window_learn_early(struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
+	struct tcp_side *sender = &track->sides[side];
+	uint32_t first = syn_end(sender), last = first + UINT16_MAX;
+	if (!(sender->flags & SIDE_SYN_ACKED) && within(segment->seq, first, last) &&
+	    within(segment_end(segment), first, last))
+		learn_data(sender, segment);
+}
+
 static void raise_max_end(struct tcp_side *side, uint32_t max_end) {
 	if (ahead(side, side->max_end) < ahead(side, max_end))
 		side->max_end = max_end;

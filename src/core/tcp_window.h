@@ -28,6 +28,10 @@ bool window_fits(const struct tcp_track *track, const struct tcp_segment *segmen
 /* Takes a segment that fits into account. */
 void window_advance(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
 
+/* Data that passes before the answer to its side's SYN is seen here: that, and what comes behind it, may
+ * acknowledge it. No more is believed than any SYN's window allows. */
+void window_learn_early(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
+
 /* Whether an RST is one that its receiver might obey. */
 bool window_fits_reset(const struct tcp_track *track, const struct tcp_segment *segment, enum side side);
 /* Whether the receiver of that RST surely obeys it, as far as this can be seen from here. */

@@ -10,7 +10,7 @@
 #include "sallyport/daemon/lease_watch.h"
 
 enum {
-	/* As long as the kernel grants leases without us, and a bit (kernel/busy.c, UNSEEN_MS). */
+	/* As long as the kernel lets segments pass without us, and a bit (kernel/busy.c, UNSEEN_MS). */
 	BEHIND_SECONDS = 130,
 	CALM_SECONDS = 5,
 	AGAIN_US = 1000 * 1000,

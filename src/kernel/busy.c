@@ -5,11 +5,12 @@
  * gives it by itself:
  *
  *   busy     (a second)     SYNs to the port are admitted
- *   unseen   (two minutes)  so other segments of connections to it pass and get a lease, uncopied
+ *   unseen   (two minutes)  so other segments of connections to it pass, uncopied, without a lease; where
+ *                           the host forwards, with one
  *
  * Nothing is remembered of a SYN, so a flood of them fills nothing. The daemon takes up what has come of
- * them from the host's sockets and from the leases. What it was told to kill stands in `cut`, or the
- * kernel would let it in again.
+ * them from the host's sockets, and of those behind this host from the leases. What it was told to kill
+ * stands in `cut`, or the kernel would let it in again.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -22,7 +23,7 @@
 enum {
 	SECOND = 1000,
 	BUSY_MS = SECOND,
-	/* Longer than a lease: one that runs out now is granted again until the daemon knows. */
+	/* Longer than a lease, and than the daemon takes to know what was admitted. */
 	UNSEEN_MS = 120 * SECOND,
 	CUT_MS = 3600 * SECOND,
 	CUT_COLLECT_MS = 60 * SECOND,
@@ -84,24 +85,9 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 	if (!applies(compiler))
 		return;
 	rule = rule_start(NFPROTO_INET, chain);
-	expr_protocol(rule, PROTOCOL_TCP);
 	expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
 	expr_goto(rule, unseen_chain(direction));
 	rule_finish(compiler, rule);
-}
-
-/* Where others are served through this host, no socket tells the daemon that a connection has ended: then
- * ends are copied as always. */
-void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction) {
-	bool told = applies(compiler) && !compiler->options->forwards;
-
-	for (size_t i = 0; i < 2 && told; i++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-		expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
-		put_unseen_end(rule, families[i], direction);
-		finish_accept(compiler, rule);
-	}
 }
 
 enum busy_way busy_way_of(const struct ruleset *ruleset) {
@@ -134,6 +120,10 @@ static void put_cut(struct compiler *compiler, const char *chain, enum end local
 		expr_goto(rule, CHAIN_ASK);
 		rule_finish(compiler, rule);
 	}
+}
+
+void expr_uncut(struct nftnl_rule *rule, enum family family) {
+	expr_tuple_change(rule, family, END_DESTINATION, SET_DELETE, cut_set(family), 0);
 }
 
 /* A new connection to an open port: to `judge` when the host is busy. On the ports of one that was cut its
@@ -201,11 +191,12 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 	struct nftnl_rule *rule;
 
 	put_cut(compiler, chain, local_end(direction));
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_tcp_kind(rule, false, TCP_ACK);
-	finish_accept(compiler, rule);
-	put_unseen_renewals(compiler, chain, direction);
-	/* There is no room for a lease. */
+	if (compiler->options->forwards) {
+		rule = rule_start(NFPROTO_INET, chain);
+		expr_tcp_kind(rule, false, TCP_ACK);
+		finish_accept(compiler, rule);
+		put_unseen_renewals(compiler, chain, direction);
+	}
 	finish_accept(compiler, rule_start(NFPROTO_INET, chain));
 }
 

@@ -132,10 +132,10 @@ void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
-/* Behind the look-ups of leases: segments of connections that were opened unseen go on. */
+/* A SYN from outside that the daemon allows: its ports are no longer those of one that was cut. */
+void expr_uncut(struct nftnl_rule *rule, enum family family);
+/* Segments of connections that were opened unseen go on. Only TCP comes by in `chain`, and no pure SYN. */
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction);
-/* Their FINs and RSTs, in the chain of leases: no copy, and a shorter rest of the lease. */
-void put_unseen_ends(struct compiler *compiler, const char *chain, enum direction direction);
 
 /* mentioned.c: the set of all sources that a rule for connections from outside names. */
 const char *mentioned_set(enum family family);
@@ -170,10 +170,8 @@ void put_crossing(struct compiler *compiler, const char *chain);
 void put_pass_out(struct compiler *compiler);
 /* The chains that those lead to, and the one that grants. */
 void put_fast_path(struct compiler *compiler, enum direction direction);
-/* An ACK of a connection that the busy kernel admitted is accepted, and gets it a short lease. */
+/* Where the host forwards: an ACK of what the busy kernel admitted is accepted, and gets it a short lease. */
 void put_unseen_renewals(struct compiler *compiler, const char *chain, enum direction direction);
-/* Family and shortened lease of such an end. */
-void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction);
 /* Accepts the packet, and gives its connection a place in `half` or a lease. */
 const char *grant_chain(enum direction direction);
 /* For a FIN or RST of a connection that has a lease. */

@@ -118,8 +118,9 @@ static const struct way ways[] = {
 void put_kinds(struct compiler *compiler) {
 	for (size_t i = 0; i < 2; i++) {
 		const struct kind_target targets[] = {
-		    {TCP_SYN, ways[i].fresh},         {TCP_SYN | TCP_ACK, ways[i].answer},
-		    {TCP_FIN | TCP_ACK, ways[i].end}, {TCP_RST | TCP_ACK, ways[i].end},
+		    {TCP_SYN | TCP_ACK, ways[i].answer},
+		    {TCP_FIN | TCP_ACK, ways[i].end},
+		    {TCP_RST | TCP_ACK, ways[i].end},
 		    {TCP_RST, ways[i].end},
 		};
 
@@ -163,6 +164,9 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 	expr_tcp_kind(rule, true, TCP_ACK);
 	finish_goto(compiler, rule, way->ack);
 	rule = rule_start(NFPROTO_INET, way->dispatch);
+	expr_tcp_kind(rule, true, TCP_SYN);
+	finish_goto(compiler, rule, way->fresh);
+	rule = rule_start(NFPROTO_INET, way->dispatch);
 	expr_tcp_kind_map(rule, way->kinds);
 	rule_finish(compiler, rule);
 	put_forwarded_in(compiler, way, way->dispatch);
@@ -174,16 +178,23 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 	start_goto(compiler, way->dispatch, CHAIN_ASK);
 }
 
-static void put_ack(struct compiler *compiler, const struct way *way) {
-	/* Where the host forwards, the daemon must see a handshake's end: no socket tells of it. */
-	bool unseen_first = !compiler->options->forwards;
+/* Segments of a port whose connections the kernel admits need no lease where the host's sockets tell the
+ * daemon of them; for somebody behind this host the leases do, and copies of how a handshake ends. */
+static void put_unseen_before(struct compiler *compiler, const char *chain, enum direction direction) {
+	if (!compiler->options->forwards)
+		put_unseen(compiler, chain, direction);
+}
 
+static void put_unseen_behind(struct compiler *compiler, const char *chain, enum direction direction) {
+	if (compiler->options->forwards)
+		put_unseen(compiler, chain, direction);
+}
+
+static void put_ack(struct compiler *compiler, const struct way *way) {
+	put_unseen_before(compiler, way->ack, way->direction);
 	put_lease_lookups(compiler, way->ack, way->direction, NULL);
-	if (unseen_first)
-		put_unseen(compiler, way->ack, way->direction);
 	put_handshake_lookups(compiler, way->ack, way->direction);
-	if (!unseen_first)
-		put_unseen(compiler, way->ack, way->direction);
+	put_unseen_behind(compiler, way->ack, way->direction);
 	put_forwarded_in(compiler, way, way->ack);
 	start_goto(compiler, way->ack, CHAIN_ASK);
 }
@@ -205,9 +216,10 @@ static void put_answer(struct compiler *compiler, const struct way *way) {
 }
 
 static void put_end(struct compiler *compiler, const struct way *way) {
+	put_unseen_before(compiler, way->end, way->direction);
 	put_lease_lookups(compiler, way->end, way->direction, ended_chain(way->direction));
 	put_handshake_lookups(compiler, way->end, way->direction);
-	put_unseen(compiler, way->end, way->direction);
+	put_unseen_behind(compiler, way->end, way->direction);
 	put_forwarded_in(compiler, way, way->end);
 	start_goto(compiler, way->end, CHAIN_ASK);
 }
@@ -278,6 +290,9 @@ static void put_learn(struct compiler *compiler) {
 	finish_goto(compiler, rule, "learn_syn");
 	put_lease_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT, "learn_leased");
 	put_handshake_lookups(compiler, LEARN_DISPATCH, DIRECTION_OUT);
+	rule = rule_start(NFPROTO_INET, LEARN_DISPATCH);
+	expr_protocol_not(rule, PROTOCOL_TCP);
+	finish_goto(compiler, rule, "learn_new");
 	put_unseen(compiler, LEARN_DISPATCH, DIRECTION_OUT);
 	start_goto(compiler, LEARN_DISPATCH, "learn_new");
 

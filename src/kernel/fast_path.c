@@ -31,14 +31,9 @@ enum {
 	ASKED_SIZE = 4096,
 	LEASE_MS = 60 * SECOND,
 	LEASE_COLLECT_MS = 5 * SECOND, /* a walk over the whole set */
-	/* Where the kernel itself would grant another: the fewer leases of the dead, the fewer cache misses.
-	 */
-	UNSEEN_CLOSING_MS = 1 * SECOND,
-	/* Likewise, and the fewer of ACKs that belong to nothing: the host's stack answers such a one with an
-	 * RST, which ends its lease, but for those that are damaged. */
-	UNSEEN_LEASE_MS = 5 * SECOND,
-	/* Where the host forwards the leases alone tell the daemon of a connection. */
-	UNSEEN_FORWARDED_MS = 30 * SECOND,
+	/* By the kernel itself, where the host forwards and leases alone tell the daemon of a connection: the
+	 * fewer of the dead, and of ACKs that belong to nothing. */
+	UNSEEN_LEASE_MS = 30 * SECOND,
 	/* Headers: IPv6 with extension headers, TCP with all options. */
 	COPY_LENGTH = 160,
 	COPY_GATHER = 200,
@@ -219,25 +214,17 @@ static struct nftnl_rule *start_kind(const char *chain, uint8_t kind) {
 	return rule;
 }
 
-static void put_shortening(struct nftnl_rule *rule, enum family family, enum end local, uint32_t ms) {
-	expr_family(rule, family);
-	expr_tuple_change(rule, family, local, SET_UPDATE, lease_set(family), ms);
-}
-
-void put_unseen_end(struct nftnl_rule *rule, enum family family, enum direction direction) {
-	put_shortening(rule, family, lanes[direction].local, UNSEEN_CLOSING_MS);
-}
-
 /* FIN or RST: whether it is right the receiving stack decides (RFC 5961 3), so the lease is only
  * shortened, and what goes on after it asks the daemon. */
 static void put_ended(struct compiler *compiler, enum direction direction) {
 	const struct lane *lane = &lanes[direction];
 	struct nftnl_rule *rule;
 
-	put_unseen_ends(compiler, lane->ended, direction);
 	for (size_t i = 0; i < 2; i++) {
 		rule = rule_start(NFPROTO_INET, lane->ended);
-		put_shortening(rule, families[i], lane->local, closing_lease_ms(compiler));
+		expr_family(rule, families[i]);
+		expr_tuple_change(rule, families[i], lane->local, SET_UPDATE, lease_set(families[i]),
+				  closing_lease_ms(compiler));
 		rule_finish(compiler, rule);
 	}
 	rule = rule_start(NFPROTO_INET, lane->ended);
@@ -303,11 +290,9 @@ static void put_renewal(struct compiler *compiler, const char *chain, enum end l
 }
 
 void put_unseen_renewals(struct compiler *compiler, const char *chain, enum direction direction) {
-	uint32_t ms = compiler->options->forwards ? UNSEEN_FORWARDED_MS : UNSEEN_LEASE_MS;
-
 	for (size_t i = 0; i < 2; i++)
 		put_renewal(compiler, chain, lanes[direction].local, families[i],
-			    least(ms, lease_ms(compiler)));
+			    least(UNSEEN_LEASE_MS, lease_ms(compiler)));
 }
 
 static void put_grant_of(struct compiler *compiler, const struct lane *lane, size_t i) {
@@ -320,6 +305,8 @@ static void put_grant_of(struct compiler *compiler, const struct lane *lane, siz
 	expr_tcp_kind(rule, true, TCP_SYN);
 	/* What is left of an earlier connection would take the handshake's ACK for its own. */
 	expr_tuple_change(rule, family, lane->local, SET_DELETE, lease_set(family), 0);
+	if (lane->local == END_DESTINATION)
+		expr_uncut(rule, family);
 	expr_tuple_change(rule, family, lane->local, SET_ADD, lane->half[i], HALF_MS);
 	finish_accept(compiler, rule);
 

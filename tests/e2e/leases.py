@@ -72,7 +72,8 @@ def end_leases(namespace, keys):
     for name in HALVES:
         namespace.run("nft", "flush", "set", "inet", "sallyport", name)
     for name in LEASES:
-        wanted = [str(key) for key in keys if family_set("lease", key) == name]
+        standing = elements(namespace, name)
+        wanted = [str(key) for key in keys if key in standing]
         if wanted:
             namespace.run("nft", "delete", "element", "inet", "sallyport", name, f"{{ {', '.join(wanted)} }}")
 

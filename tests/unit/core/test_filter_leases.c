@@ -86,6 +86,23 @@ static void an_ack_may_overtake_the_copy_of_what_it_answers(void **state) {
 	end(world);
 }
 
+static void data_that_overtakes_the_copy_too_may_be_answered(void **state) {
+	(void)state;
+	struct world_of_one *world = begin("allow in tcp 22\n", 100);
+	assert_string_equal(tcp(world, HOOK_IN, 22, S, 100, 0, 0), "pass.rule");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 0), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 101, 501, 10), "pass.connection");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 200000, 501, 10), "pass.connection"); /* forged */
+	assert_true(see_tcp(world, HOOK_OUT, 22, SA, 500, 101));
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 111, 10), "pass.connection");
+	assert_int_equal(only_entry(world).state, TCP_SYN_RECV);
+	assert_string_equal(tcp(world, HOOK_OUT, 22, AC, 501, 112, 10), "drop.window");
+	assert_string_equal(tcp(world, HOOK_IN, 22, AC, 111, 511, 0), "pass.connection");
+	assert_int_equal(only_entry(world).state, TCP_ESTABLISHED);
+	assert_true(world->last.lease);
+	end(world);
+}
+
 static void what_comes_behind_the_reset_of_a_handshake_opens_nothing(void **state) {
 	(void)state;
 	struct world_of_one *world = begin("allow in tcp 22\n", 100);
@@ -252,6 +269,7 @@ int main(void) {
 	    cmocka_unit_test(a_leased_connection_is_followed_by_copies),
 	    cmocka_unit_test(a_forged_ack_opens_nothing),
 	    cmocka_unit_test(an_ack_may_overtake_the_copy_of_what_it_answers),
+	    cmocka_unit_test(data_that_overtakes_the_copy_too_may_be_answered),
 	    cmocka_unit_test(what_comes_behind_the_reset_of_a_handshake_opens_nothing),
 	    cmocka_unit_test(a_reset_on_a_lease_is_the_receivers_to_judge),
 	    cmocka_unit_test(a_handshake_that_both_sides_gave_up_does_not_stop_the_next),
