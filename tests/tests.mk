@@ -19,7 +19,7 @@ check: deps-check
 	$(Q)$(MAKE) --no-print-directory check-hardening bench-check check-unit check-tsan check-e2e
 	$(Q)$(MAKE) --no-print-directory check-e2e-asan E2E="-k '$(ASAN_E2E)'"
 	$(Q)$(MAKE) --no-print-directory soak
-	$(Q)$(MAKE) --no-print-directory MODE=debug soak SOAK_SECONDS=20
+	$(Q)$(MAKE) --no-print-directory MODE=debug soak SOAK_SECONDS=20 SOAK_OPTIONS=--at-home
 
 check-unit:
 	$(Q)$(MAKE) --no-print-directory MODE=debug -j2 unit-build

@@ -23,6 +23,7 @@ import time
 from contextlib import contextmanager
 
 NETNS = "/run/netns"
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -205,11 +206,15 @@ class Network:
             for side in BOTH:  # preferred_lft 0: never chosen unless asked for
                 self.cli.run("ip", "addr", "add", f"{side.cli_b}/{side.length}", "dev", "eth0",
                              "preferred_lft", "0")
-            self.srv.sysctl("net/ipv4/ip_forward", 1)
-            self.srv.sysctl("net/ipv6/conf/all/forwarding", 1)
+            self.forward(True)
         except BaseException:
             self.close()
             raise
+
+    def forward(self, does):
+        """Whether srv sends on what is meant for others, of both families."""
+        for sysctl in FORWARDING:
+            self.srv.sysctl(sysctl, int(does))
 
     def _namespace(self, name):
         namespace = Namespace(name)

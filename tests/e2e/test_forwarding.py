@@ -5,22 +5,19 @@ has."""
 import pytest
 
 from clients import OPEN, SILENT, outcome
-from net import wait_for
+from net import FORWARDING, wait_for
 from test_nat import published  # noqa: F401  a fixture
 
 STRICT = "default in drop\ndefault out drop\n"
-SYSCTLS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 
 
 @pytest.fixture
 def at_home(net):
     """The guarded host does not forward; afterwards it does again."""
-    for sysctl in SYSCTLS:
-        net.srv.sysctl(sysctl, 0)
+    net.forward(False)
     yield
     net.srv.run("ip", "link", "delete", "br-test", check=False)
-    for sysctl in SYSCTLS:
-        net.srv.sysctl(sysctl, 1)
+    net.forward(True)
 
 
 def learns(namespace):
@@ -36,7 +33,7 @@ def test_a_host_that_forwards_nothing_has_no_hook_for_it(firewall, at_home, serv
     assert outcome(net.cli, side.srv, 81) == SILENT
 
 
-@pytest.mark.parametrize("sysctl", SYSCTLS)
+@pytest.mark.parametrize("sysctl", FORWARDING)
 def test_forwarding_that_is_turned_on_is_noticed(firewall, at_home, net, sysctl):
     daemon = firewall(STRICT)
     assert not learns(net.srv)
@@ -57,8 +54,7 @@ def test_a_bridge_counts_as_forwarding(firewall, at_home, net):
 
 def test_a_container_that_comes_later_is_served(firewall, at_home, published, net, side):  # noqa: F811
     firewall(STRICT + "allow in tcp 8080\n")
-    for sysctl in SYSCTLS:
-        net.srv.sysctl(sysctl, 1)
+    net.forward(True)
     wait_for(lambda: learns(net.srv), "what leaves is learned", 5)
     assert outcome(net.cli, side.srv, 8080) == OPEN
 
@@ -67,13 +63,11 @@ def test_a_restart_follows_what_has_changed_meanwhile(firewall, at_home, servers
     daemon = firewall(STRICT + "allow in tcp 80\n")
     servers.tcp(80)
     daemon.stop_for_restart()
-    for sysctl in SYSCTLS:
-        net.srv.sysctl(sysctl, 1)
+    net.forward(True)
     daemon.start()
     assert learns(net.srv)
     daemon.stop_for_restart()
-    for sysctl in SYSCTLS:
-        net.srv.sysctl(sysctl, 0)
+    net.forward(False)
     daemon.start()
     assert not learns(net.srv)
     assert outcome(net.cli, side.srv, 80) == OPEN

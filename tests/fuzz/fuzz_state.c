@@ -273,6 +273,15 @@ static void follow(struct history *history, const struct packet *packet, enum si
 		history->opener_acknowledged = true;
 }
 
+/* Let pass before the SYN/ACK was seen: what it carries may be acknowledged. */
+static void follow_ahead(struct history *history, const struct packet *packet) {
+	struct reference_end *opener = &history->reference.ends[SIDE_OPENER];
+	uint32_t first = packet->tcp.seq - reference_number(opener->iss + 1);
+	uint32_t last = first + packet->tcp.length + (packet->tcp.flags & TCP_FIN ? 1 : 0);
+	if (first <= UINT16_MAX && last <= UINT16_MAX && opener->sent < opener->iss + 1 + last)
+		opener->sent = opener->iss + 1 + last;
+}
+
 /* A server may close before it has the opener's ACK (RFC 9293 3.10.4, SYN-RECEIVED). */
 static bool may_be_open(const struct history *history, uint8_t state) {
 	return history->excused || (history->opener_spoke && history->other_spoke &&
@@ -319,6 +328,8 @@ static void judge_leased(struct run *run, struct history *history, const struct 
 	if (!history->stands)
 		return;
 	assert(known || decision.opened);
+	if (after.state == TCP_SYN_SENT && decision.reason == PASS_CONNECTION && is_midstream(packet))
+		follow_ahead(history, packet);
 	if (state_is_open(after.state))
 		assert(may_be_open(history, after.state));
 	history->excused |= (after.flags & CONNECTION_LEASED) != 0; /* from now on packets pass unseen */

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""soak.py [--seconds N] [--seed N]: mixed real traffic (traffic.py) while the daemon is reloaded, told to
+"""soak.py [--seconds N] [--seed N] [--at-home]: mixed real traffic (traffic.py) while the daemon is reloaded, told to
 kill connections, restarted and killed, for N seconds; then all comes to rest. What must be true of it is in
-accounts.py. Prints what was done and `soak: clean`, or what was wrong and exits with 1.
+accounts.py. At home the host forwards nothing. Prints what was done and `soak: clean`, or what was wrong and exits with 1.
 
 With the debug build (SALLYPORT_BUILD=build/debug) every life of the daemon that ends well has been through
 LeakSanitizer; its resident memory says nothing then, and is not looked at."""
@@ -169,16 +169,17 @@ class Soak:
             print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in figures.items()))
 
 
-def soak(seconds, seed):
+def soak(seconds, seed, forwards):
     """[what was wrong]"""
     slab_before = slab()
     scratch = scratch_directory("soak")
     try:
         with Network() as net:
+            net.forward(forwards)
             daemon = Daemon(net.srv, RULES + VICTIMS, directory=os.path.join(scratch, "daemon"))
             daemon.start()
             rates = [rate // 5 for rate in CHURN] if DEBUG else CHURN
-            with Traffic(net, scratch, rates) as traffic:
+            with Traffic(net, scratch, rates, forwards) as traffic:
                 this = Soak(net, traffic, daemon, seed)
                 this.go(seconds)
                 traffic.stop()
@@ -197,11 +198,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--at-home", action="store_true")
     options = parser.parse_args()
     interrupt_on_signals()
     sweep()
-    print(f"soak: {options.seconds} s, seed {options.seed}, {BUILD}", flush=True)
-    wrong = soak(options.seconds, options.seed)
+    print(f"soak: {options.seconds} s, seed {options.seed}, {BUILD}{', at home' * options.at_home}", flush=True)
+    wrong = soak(options.seconds, options.seed, not options.at_home)
     for fault in wrong:
         print(f"soak: WRONG: {fault}")
     print("soak: clean" if not wrong else f"soak: {len(wrong)} violations")

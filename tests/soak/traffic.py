@@ -86,10 +86,11 @@ def dns_question(name):
 
 
 class Traffic:
-    """`with Traffic(net, scratch, rate) as traffic:` runs all of it; `faults()` says what went wrong."""
+    """`with Traffic(net, scratch, rate, forwards) as traffic:` runs all of it, or what needs no forwarding;
+    `faults()` says what went wrong."""
 
-    def __init__(self, net, scratch, rates):
-        self.net, self.scratch, self.rates = net, scratch, rates
+    def __init__(self, net, scratch, rates, forwards):
+        self.net, self.scratch, self.rates, self.forwards = net, scratch, rates, forwards
         self.loads, self.servers, self.done, self.wanted = {}, [], Counter(), 0
 
     def __enter__(self):
@@ -116,7 +117,8 @@ class Traffic:
         self.servers[0].tcp(ECHO, VICTIM, CLOSED).udp(FLOW, CLOSED)
         self.servers[1].tcp(ECHO).udp(FLOW)
         self.servers[2].tcp(80).udp(53)
-        self._publish()
+        if self.forwards:
+            self._publish()
         self._serve_web()
         self._serve_ssh()
         net.srv.start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
@@ -158,6 +160,8 @@ class Traffic:
         for side in BOTH:
             ways = {"in": (net.cli, side.srv, ECHO, FLOW, net.srv), "out": (net.srv, side.cli, ECHO, FLOW, net.cli),
                     "translated": (net.cli, side.srv, PUBLISHED, PUBLISHED_FLOW, net.ctr)}
+            if not self.forwards:
+                del ways["translated"]
             for way, (namespace, address, port, flow, server) in ways.items():
                 name = f"{side.name} {way}"
                 self.loads[f"transfer {name}"] = Transfer(namespace, address, port, pause=0.02)
