@@ -27,6 +27,7 @@ enum {
 	UNSEEN_MS = 120 * SECOND,
 	CUT_MS = 3600 * SECOND,
 	CUT_COLLECT_MS = 60 * SECOND,
+	CUT_PORTS_MS = 2 * CUT_MS, /* outlives each of them */
 	/* That the kernel goes through one by one; the daemon has an index. */
 	STATIC_RULES = 64,
 };
@@ -40,6 +41,7 @@ static const char *cut_set(enum family family) {
 void put_busy_sets(struct compiler *compiler) {
 	put_passing_port_set(compiler->batch, BUSY_SET, next_set_id(compiler), BUSY_MS);
 	put_passing_port_set(compiler->batch, UNSEEN_SET, next_set_id(compiler), UNSEEN_MS);
+	put_passing_port_set(compiler->batch, CUT_PORTS, next_set_id(compiler), CUT_PORTS_MS);
 	for (size_t i = 0; i < 2; i++)
 		put_tuple_set(compiler->batch, cut_set(families[i]), next_set_id(compiler), families[i],
 			      compiler->ruleset->settings.connections, CUT_MS, CUT_COLLECT_MS);
@@ -109,14 +111,30 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 	rule_finish(compiler, rule);
 }
 
-static void put_cut(struct compiler *compiler, const char *chain, enum end local) {
+static const char *cut_chain(enum direction direction) {
+	return direction == DIRECTION_IN ? "in_cut" : "out_cut";
+}
+
+/* Asks whether the connection was cut, where any on its port was. */
+static void put_cut(struct compiler *compiler, const char *chain, enum direction direction) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_port_in(rule, local_end(direction), CUT_PORTS, 0);
+	expr_jump(rule, cut_chain(direction));
+	rule_finish(compiler, rule);
+}
+
+static void put_cut_lookups(struct compiler *compiler, enum direction direction) {
+	enum end local = local_end(direction);
+
 	for (size_t i = 0; i < 2; i++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, cut_chain(direction));
 		const char *set = cut_set(families[i]);
 
 		expr_family(rule, families[i]);
 		expr_tuple_in(rule, families[i], local, set);
 		expr_tuple_change(rule, families[i], local, SET_UPDATE, set, CUT_MS);
+		expr_port_change(rule, local, SET_UPDATE, CUT_PORTS);
 		expr_goto(rule, CHAIN_ASK);
 		rule_finish(compiler, rule);
 	}
@@ -132,7 +150,7 @@ static void put_open(struct compiler *compiler, const char *chain, const char *j
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
 	struct nftnl_rule *rule;
 
-	put_cut(compiler, chain, END_DESTINATION);
+	put_cut(compiler, chain, DIRECTION_IN);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	expr_goto(rule, judge);
@@ -190,7 +208,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
-	put_cut(compiler, chain, local_end(direction));
+	put_cut(compiler, chain, direction);
 	if (compiler->options->forwards) {
 		rule = rule_start(NFPROTO_INET, chain);
 		expr_tcp_kind(rule, false, TCP_ACK);
@@ -221,6 +239,8 @@ void put_busy_chains(struct compiler *compiler) {
 	case BUSY_NOT:
 		put_asking(compiler, "in_judge");
 	}
-	put_unseen_segments(compiler, DIRECTION_IN);
-	put_unseen_segments(compiler, DIRECTION_OUT);
+	for (enum direction each = DIRECTION_IN; each <= DIRECTION_OUT; each++) {
+		put_unseen_segments(compiler, each);
+		put_cut_lookups(compiler, each);
+	}
 }

@@ -50,14 +50,16 @@ static const struct base_chain learn_chains[] = {
 };
 
 static const char *const lasting_chains[] = {
-    "in_ack",          "in_other",       "in_new",          "in_answer",        "in_end",       "in_ended",
-    "in_opening4",     "in_answering4",  "in_opening6",     "in_answering6",    "in_icmpv6",    "in_grant",
-    "in_guard",        CHAIN_OPEN,       CHAIN_OPEN_STATIC, CHAIN_STATIC,       "in_judge",     "in_crossing",
-    "in_static_allow", "in_static_pass", "in_static_drop",  "in_static_reject", "in_admit",     "in_unseen",
-    "out_ack",         "out_other",      "out_new",         "out_answer",       "out_end",      "out_ended",
-    "out_opening4",    "out_answering4", "out_opening6",    "out_answering6",   "out_icmpv6",   "out_grant",
-    "out_guard",       "out_unseen",     CHAIN_PASS_OUT,    "learn_syn",        "learn_leased", "learn_new",
-    "learn_guard",     CHAIN_ASK,        CHAIN_REJECT,      "reassemble"};
+    "in_ack",          "in_other",       "in_new",         "in_answer",        "in_end",
+    "in_ended",        "in_opening4",    "in_answering4",  "in_opening6",      "in_answering6",
+    "in_icmpv6",       "in_grant",       "in_guard",       CHAIN_OPEN,         CHAIN_OPEN_STATIC,
+    CHAIN_STATIC,      "in_judge",       "in_crossing",    "in_cut",           "out_cut",
+    "in_static_allow", "in_static_pass", "in_static_drop", "in_static_reject", "in_admit",
+    "in_unseen",       "out_ack",        "out_other",      "out_new",          "out_answer",
+    "out_end",         "out_ended",      "out_opening4",   "out_answering4",   "out_opening6",
+    "out_answering6",  "out_icmpv6",     "out_grant",      "out_guard",        "out_unseen",
+    CHAIN_PASS_OUT,    "learn_syn",      "learn_leased",   "learn_new",        "learn_guard",
+    CHAIN_ASK,         CHAIN_REJECT,     "reassemble"};
 
 static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   BUSY_COUNTER,
 					       "busy_refused",   "guard_in_pass", "guard_in_drop",
@@ -155,7 +157,7 @@ bool compile_is_lasting_set(const char *name) {
 	static const char *const lasting[] = {
 	    "in_kinds",    "out_kinds",   LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_IN_IPV4, HALF_IN_IPV6,
 	    HALF_OUT_IPV4, HALF_OUT_IPV6, ASKED_OUT_IPV4, ASKED_OUT_IPV6, BUSY_SET,     UNSEEN_SET,
-	    CUT_SET_IPV4,  CUT_SET_IPV6,  ADMITTED_SET,   "ports_in",     "ports_out"};
+	    CUT_SET_IPV4,  CUT_SET_IPV6,  CUT_PORTS,      ADMITTED_SET,   "ports_in",   "ports_out"};
 
 	for (size_t i = 0; i < COUNT(lasting); i++)
 		if (strcmp(lasting[i], name) == 0)

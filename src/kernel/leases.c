@@ -61,6 +61,11 @@ static bool key_of_tuple(const uint8_t *tuple, size_t size, struct key *key) {
 
 /* ---- revoking ---- */
 
+/* Connections that the busy kernel would admit by itself. */
+static bool is_admitted(const struct key *key, const uint32_t *open_owners) {
+	return key->protocol == PROTOCOL_TCP && open_owners[key->local_port] != OWNER_ASK;
+}
+
 /* `open_owners`: NULL, or only connections to ports that somebody owns there. */
 static void put_keys(struct batch *batch, const char *set, uint16_t type, const struct revocation *revoked,
 		     enum family family, const uint32_t *open_owners) {
@@ -70,9 +75,7 @@ static void put_keys(struct batch *batch, const char *set, uint16_t type, const 
 	for (size_t i = 0; i < revoked->count; i++) {
 		const struct key *key = &revoked->keys[i];
 
-		if (addr_family(&key->local) != family ||
-		    (open_owners &&
-		     (key->protocol != PROTOCOL_TCP || open_owners[key->local_port] == OWNER_ASK)))
+		if (addr_family(&key->local) != family || (open_owners && !is_admitted(key, open_owners)))
 			continue;
 		put_element(&elements, tuple, tuple_of(key, tuple), 0);
 	}
@@ -104,16 +107,34 @@ void put_revocation(struct batch *batch, const struct revocation *revoked, bool 
 	put_lease_removal(batch, revoked, FAMILY_IPV6, destroy);
 }
 
+static void put_cut_ports(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners) {
+	struct elements elements = {.batch = batch, .set = CUT_PORTS, .type = NFT_MSG_NEWSETELEM};
+	bool put[PORTS] = {false};
+
+	for (size_t i = 0; i < cut->count; i++) {
+		const struct key *key = &cut->keys[i];
+		uint16_t wire = htons(key->local_port);
+
+		if (put[key->local_port] || !is_admitted(key, open_owners))
+			continue;
+		put[key->local_port] = true;
+		put_element(&elements, &wire, sizeof(wire), 0);
+	}
+	elements_finish(&elements);
+}
+
 void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners) {
 	if (!open_owners)
 		return;
 	put_keys(batch, CUT_SET_IPV4, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV4, open_owners);
 	put_keys(batch, CUT_SET_IPV6, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV6, open_owners);
+	put_cut_ports(batch, cut, open_owners);
 }
 
 void put_cuts_flush(struct batch *batch) {
 	put_set_flush(batch, CUT_SET_IPV4);
 	put_set_flush(batch, CUT_SET_IPV6);
+	put_set_flush(batch, CUT_PORTS);
 }
 
 /* ---- reading ---- */

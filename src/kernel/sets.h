@@ -27,6 +27,7 @@
 #define ADMITTED_SET "admitted_ports"
 #define CUT_SET_IPV4 "cut4"
 #define CUT_SET_IPV6 "cut6"
+#define CUT_PORTS    "cut_ports" /* this host's of all in those two */
 
 /* Types as `nft list` knows them (nftables, include/datatype.h). */
 enum set_type {

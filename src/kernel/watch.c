@@ -166,7 +166,8 @@ static const char *name_in(const struct nlmsghdr *message, uint16_t type) {
 static bool is_about_leases(const struct nlmsghdr *message) {
 	static const char *const sets[] = {LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_IN_IPV4,   HALF_IN_IPV6,
 					   HALF_OUT_IPV4,  HALF_OUT_IPV6,  ASKED_OUT_IPV4, ASKED_OUT_IPV6,
-					   BUSY_SET,       UNSEEN_SET,     CUT_SET_IPV4,   CUT_SET_IPV6};
+					   BUSY_SET,       UNSEEN_SET,     CUT_SET_IPV4,   CUT_SET_IPV6,
+					   CUT_PORTS};
 	const char *set = name_in(message, NFTA_SET_ELEM_LIST_SET);
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
