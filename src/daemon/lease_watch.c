@@ -29,6 +29,9 @@ enum {
 	ALIVE_EVERY = 4096,
 	/* Ports from here on are for clients (net.ipv4.ip_local_port_range). */
 	EPHEMERAL = 32768,
+	/* A socket's answer to a SYN, or the end of it, is not to be waited for longer. */
+	HANDSHAKE_SECONDS = 3,
+	MOST_HALF_OPEN = 8192, /* a look; each costs a question */
 };
 
 struct comparison {
@@ -71,12 +74,16 @@ static bool is_open(struct daemon *daemon, const struct key *key) {
 	       (is_translating(daemon) && translation_find(daemon->translations, key) == TRANSLATED_OPEN);
 }
 
+static bool is_half_open(uint8_t state) {
+	return state == TCP_SYN_SENT || state == TCP_SYN_RECV;
+}
+
 /* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. And a
  * handshake may have been completed unseen, where half of it was admitted by the kernel. */
 static bool is_known(const struct comparison *comparison, const struct lease *lease) {
 	uint8_t state = state_in_table(comparison->daemon->workplace.filter.table, &lease->key);
 
-	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+	if (is_half_open(state))
 		return !is_open(comparison->daemon, &lease->key);
 	return state != STATES && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(state));
 }
@@ -217,6 +224,12 @@ bool leases_compare(struct daemon *daemon, struct lease_figures *figures, struct
 
 /* ---- what is gone ---- */
 
+struct truth {
+	struct daemon *daemon;
+	uint32_t now;
+	uint32_t asked; /* about half-open ones */
+};
+
 /* Connections of others behind this host have no socket here; conntrack remembers their end for a while. */
 static int forwarded_state(struct daemon *daemon, const struct key *key,
 			   const struct connection *connection) {
@@ -226,10 +239,29 @@ static int forwarded_state(struct daemon *daemon, const struct key *key,
 	return ended ? LET_GO : (int)connection->state;
 }
 
-static int true_state(const struct key *key, struct connection *connection, void *context) {
-	struct daemon *daemon = context;
+/* On a busy port the rest of a handshake passes unseen, and so does all that comes after it. */
+static int half_open_state(struct truth *truth, const struct key *key, const struct connection *connection) {
+	struct daemon *daemon = truth->daemon;
+	bool under_way = truth->now - connection->renewed < HANDSHAKE_SECONDS;
+	enum socket_found found;
 	enum tcp_state state;
 
+	if (is_translating(daemon) || under_way || truth->asked == MOST_HALF_OPEN)
+		return (int)connection->state;
+	truth->asked++;
+	found = socket_find(daemon->sockets, key, (enum direction)connection->direction, &state);
+	if (found == SOCKET_OPEN)
+		return (int)state;
+	return found == SOCKET_OPENING ? (int)connection->state : LET_GO;
+}
+
+static int true_state(const struct key *key, struct connection *connection, void *context) {
+	struct truth *truth = context;
+	struct daemon *daemon = truth->daemon;
+	enum tcp_state state;
+
+	if (is_half_open(connection->state))
+		return half_open_state(truth, key, connection);
 	if (key->protocol != PROTOCOL_TCP || !state_is_doubtful(connection->state))
 		return (int)connection->state;
 	if (connection->flags & CONNECTION_FORWARDED)
@@ -239,6 +271,12 @@ static int true_state(const struct key *key, struct connection *connection, void
 	return connection->flags & CONNECTION_LEASED && connection->state != STATE_CUT
 		   ? (int)state
 		   : (int)connection->state;
+}
+
+static size_t let_go(struct daemon *daemon) {
+	struct truth truth = {.daemon = daemon, .now = clock_seconds()};
+
+	return table_sweep(daemon->workplace.filter.table, truth.now, true_state, &truth);
 }
 
 /* Once more, a moment later: what ended while the sockets were being read may have been entered after its
@@ -253,7 +291,7 @@ void daemon_follow_sockets(struct daemon *daemon) {
 		figures.ended = last->ended;
 		*last = figures;
 	}
-	last->ended += table_sweep(daemon->workplace.filter.table, clock_seconds(), true_state, daemon);
+	last->ended += let_go(daemon);
 }
 
 void daemon_reconcile(struct daemon *daemon) {
@@ -266,7 +304,7 @@ void daemon_reconcile(struct daemon *daemon) {
 		return;
 	}
 	figures.adopted += adopted;
-	figures.ended = table_sweep(daemon->workplace.filter.table, clock_seconds(), true_state, daemon);
+	figures.ended = let_go(daemon);
 	daemon->lease_watch.last = figures;
 	daemon->lease_watch.next = clock_microseconds() + EVERY_US;
 	if (daemon->loop)

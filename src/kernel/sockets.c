@@ -19,12 +19,15 @@
 /* Of include/net/tcp_states.h; netinet/tcp.h has them under names that core/tcp.h has too. */
 enum kernel_state {
 	KERNEL_ESTABLISHED = 1,
+	KERNEL_SYN_SENT = 2,
+	KERNEL_SYN_RECV = 3,
 	KERNEL_FIN_WAIT1 = 4,
 	KERNEL_FIN_WAIT2 = 5,
 	KERNEL_CLOSE_WAIT = 8,
 	KERNEL_LAST_ACK = 9,
 	KERNEL_LISTEN = 10,
 	KERNEL_CLOSING = 11,
+	KERNEL_NEW_SYN_RECV = 12,
 };
 
 enum { PORT_WORDS = 65536 / 64 };
@@ -201,6 +204,10 @@ static struct nlmsghdr *build_question(char *buffer, const struct key *key) {
 	return request;
 }
 
+static bool is_opening(uint8_t kernel) {
+	return kernel == KERNEL_SYN_SENT || kernel == KERNEL_SYN_RECV || kernel == KERNEL_NEW_SYN_RECV;
+}
+
 /* Where there is no such connection the kernel names the listener. */
 static int note_found(const struct nlmsghdr *message, void *context) {
 	const struct inet_diag_msg *diag = mnl_nlmsg_get_payload(message);
@@ -208,8 +215,10 @@ static int note_found(const struct nlmsghdr *message, void *context) {
 
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*diag) || diag->idiag_state == KERNEL_LISTEN)
 		return MNL_CB_STOP;
-	finding->found =
-	    map_state(diag->idiag_state, finding->direction, finding->state) ? SOCKET_OPEN : SOCKET_PASSING;
+	if (map_state(diag->idiag_state, finding->direction, finding->state))
+		finding->found = SOCKET_OPEN;
+	else
+		finding->found = is_opening(diag->idiag_state) ? SOCKET_OPENING : SOCKET_ENDED;
 	return MNL_CB_STOP;
 }
 

@@ -123,6 +123,23 @@ def test_without_anybody_asking_the_daemon_catches_up(firewall, everywhere, serv
         wait_for(lambda: daemon.status()["connections"]["count"] >= CROWD, "the table knows them", 20)
 
 
+def test_a_handshake_that_went_on_unseen_is_not_half_open_for_long(
+        firewall, at_home, servers, net, side):  # noqa: F811
+    """The daemon was asked about its SYN, as about the first of a second; its ACK passed on a busy port."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        before = daemon.reason("pass.rule")
+
+        def asked():
+            flush(net.srv, "busy")
+            with connect(net.cli, side.srv, 80) as sock:
+                assert echo(sock)
+            return daemon.reason("pass.rule") > before
+        wait_for(asked, "a SYN asks again", 10, 1.5)
+        wait_for(lambda: not daemon.json("list", "tcp", "state", "syn_sent,syn_recv"), "none is half-open", 15)
+
+
 def test_a_killed_connection_stays_out_of_a_busy_port(firewall, everywhere, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)

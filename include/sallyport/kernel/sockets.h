@@ -27,9 +27,9 @@ struct socket_finder;
 struct socket_finder *socket_finder_open(struct error *err);
 void socket_finder_close(struct socket_finder *finder); /* NULL is fine */
 /* Whether a TCP socket of this host has this key. OPEN: *state is what the table would have for a connection
- * opened in `direction`; PASSING: it is only coming or going (SYN-RECV, TIME-WAIT); NONE: or the kernel did
- * not answer. Takes a few microseconds. */
-enum socket_found { SOCKET_NONE, SOCKET_PASSING, SOCKET_OPEN };
+ * opened in `direction`; OPENING: its handshake goes on; ENDED: TIME-WAIT; NONE: or the kernel did not
+ * answer. Takes a few microseconds. */
+enum socket_found { SOCKET_NONE, SOCKET_ENDED, SOCKET_OPENING, SOCKET_OPEN };
 enum socket_found socket_find(struct socket_finder *finder, const struct key *key, enum direction direction,
 			      enum tcp_state *state);
 

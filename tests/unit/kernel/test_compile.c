@@ -486,9 +486,10 @@ static void the_layout_says_which_sets_stand(void **state) {
 	struct reading reading = compiled("", &native);
 	(void)state;
 	assert_string_equal(reading.layout, "sallyport, layout 7, native");
-	assert_string_equal(reading.sets,
-			    " in_kinds out_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 "
-			    "asked_out4 asked_out6 busy unseen cut_ports cut4 cut6 ports_in ports_out admitted_ports");
+	assert_string_equal(
+	    reading.sets,
+	    " in_kinds out_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 "
+	    "asked_out4 asked_out6 busy unseen cut_ports cut4 cut6 ports_in ports_out admitted_ports");
 }
 
 static bool has_twice(const char *names, const char *name) {
