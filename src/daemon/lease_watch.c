@@ -239,7 +239,8 @@ static int forwarded_state(struct daemon *daemon, const struct key *key,
 	return ended ? LET_GO : (int)connection->state;
 }
 
-/* On a busy port the rest of a handshake passes unseen, and so does all that comes after it. */
+/* On a busy port the rest of a handshake passes unseen, and so does all that comes after it. What stands open
+ * then is taken up as what it is, with windows that nobody knows: this is about the others. */
 static int half_open_state(struct truth *truth, const struct key *key, const struct connection *connection) {
 	struct daemon *daemon = truth->daemon;
 	bool under_way = truth->now - connection->renewed < HANDSHAKE_SECONDS;
@@ -250,9 +251,7 @@ static int half_open_state(struct truth *truth, const struct key *key, const str
 		return (int)connection->state;
 	truth->asked++;
 	found = socket_find(daemon->sockets, key, (enum direction)connection->direction, &state);
-	if (found == SOCKET_OPEN)
-		return (int)state;
-	return found == SOCKET_OPENING ? (int)connection->state : LET_GO;
+	return found == SOCKET_NONE || found == SOCKET_ENDED ? LET_GO : (int)connection->state;
 }
 
 static int true_state(const struct key *key, struct connection *connection, void *context) {
