@@ -333,6 +333,7 @@ def test_a_peer_that_has_crashed_opens_again(daemon, talk, listener):
     peer.send("R", seq=challenge.ack)
     with pytest.raises(ConnectionResetError):
         sock.recv(1)
+    wait_state(daemon, peer, "CLOSED", None)  # its copy may come behind a SYN that asks
     peer.next = ISN + 50_000_000
     assert challenge.ack == old
     peer.shake_hands()
