@@ -247,9 +247,11 @@ static int half_open_state(struct truth *truth, const struct key *key, const str
 	enum socket_found found;
 	enum tcp_state state;
 
-	if (is_translating(daemon) || under_way || truth->asked == MOST_HALF_OPEN)
+	if (under_way || truth->asked == MOST_HALF_OPEN)
 		return (int)connection->state;
 	truth->asked++;
+	if (is_translating(daemon) && translation_find(daemon->translations, key) != TRANSLATED_NONE)
+		return (int)connection->state;
 	found = socket_find(daemon->sockets, key, (enum direction)connection->direction, &state);
 	return found == SOCKET_NONE || found == SOCKET_ENDED ? LET_GO : (int)connection->state;
 }

@@ -12,9 +12,10 @@ from scapy.layers.l2 import Ether
 
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
-from leases import Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
+from leases import HALVES, LEASES, Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
 from load import Load
 from net import wait_for
+from tcp_peer import PORTS, Peer, mute
 from test_forwarding import at_home  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
@@ -123,20 +124,42 @@ def test_without_anybody_asking_the_daemon_catches_up(firewall, everywhere, serv
         wait_for(lambda: daemon.status()["connections"]["count"] >= CROWD, "the table knows them", 20)
 
 
-def test_a_handshake_that_went_on_unseen_is_not_half_open_for_long(
-        firewall, at_home, servers, net, side):  # noqa: F811
-    """The daemon was asked about its SYN, as about the first of a second; its ACK passed on a busy port."""
+@contextmanager
+def muted(namespace):
+    """The client's kernel answers no segment of a Peer."""
+    mute(namespace)
+    try:
+        yield
+    finally:
+        namespace.run("nft", "delete", "table", "inet", "mute")
+
+
+def asked_about(daemon, wire, side, namespace):
+    """A Peer about whose SYN the daemon was asked, as about the first of a second; its ACK is still due."""
+    before, ports = daemon.reason("pass.rule"), iter(PORTS)
+
+    def asked():
+        flush(namespace, "busy")
+        peer = Peer(wire, side, next(ports), 80)
+        peer.send("S")
+        peer.next += 1
+        peer.take(peer.hear("SA"))
+        return peer if daemon.reason("pass.rule") > before else None
+    return wait_for(asked, "a SYN asks", 10, 1.5)
+
+
+def test_a_handshake_that_went_on_unseen_is_not_half_open_for_long(firewall, everywhere, servers, net, side):
+    """Its place in `half` is gone when the ACK comes, which passes on the busy port; so does its end."""
     daemon = firewall(RULES)
     servers.tcp(80)
-    with crowd(daemon, net.cli, side.srv):
-        before = daemon.reason("pass.rule")
-
-        def asked():
-            flush(net.srv, "busy")
-            with connect(net.cli, side.srv, 80) as sock:
-                assert echo(sock)
-            return daemon.reason("pass.rule") > before
-        wait_for(asked, "a SYN asks again", 10, 1.5)
+    with crowd(daemon, net.cli, side.srv), muted(net.cli), Wire(net) as wire:
+        peer = asked_about(daemon, wire, side, net.srv)
+        flush(net.srv, *HALVES)
+        peer.send("A")
+        end = ("dport", "=", f":{peer.port}")
+        wait_for(lambda: net.srv.run("ss", "-Htn", "state", "established", *end).stdout, "it is open")
+        flush(net.srv, *LEASES)
+        net.srv.run("ss", "-K", *end)
         wait_for(lambda: not daemon.json("list", "tcp", "state", "syn_sent,syn_recv"), "none is half-open", 15)
 
 
