@@ -316,7 +316,7 @@ static struct decision judge_known(const struct judgement *judgement, struct con
 	uint8_t before = connection->state, state = before;
 	enum reason reason = step(judgement, connection, &state);
 	if (reason && may_be_ahead(judgement, connection)) {
-		tcp_overtake(&connection->tcp, &judgement->packet->tcp, SIDE_OPENER);
+		tcp_overtake(&connection->tcp, &judgement->packet->tcp);
 		return decide(judgement, PASS_CONNECTION);
 	}
 	if (reason && judgement->arrival->hook != HOOK_LEARN)
@@ -441,8 +441,7 @@ static uint8_t state_behind(struct connection *connection, uint8_t state) {
 /* Nothing of it has passed unseen: its handshake goes on, or an RST has ended it before that was complete. */
 static bool was_never_open(const struct connection *connection) {
 	bool leased = connection->flags & CONNECTION_LEASED;
-	return connection->state == TCP_SYN_SENT || connection->state == TCP_SYN_RECV ||
-	       (connection->state == TCP_CLOSED && !leased);
+	return state_is_opening(connection->state) || (connection->state == TCP_CLOSED && !leased);
 }
 
 static void see(const struct judgement *judgement, struct connection *connection) {

@@ -280,8 +280,8 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 	return REASON_NONE;
 }
 
-void tcp_overtake(struct tcp_track *track, const struct tcp_segment *segment, enum side side) {
-	window_learn_early(track, segment, side);
+void tcp_overtake(struct tcp_track *track, const struct tcp_segment *segment) {
+	window_learn_early(track, segment, SIDE_OPENER);
 }
 
 bool tcp_reopens(enum tcp_state state, const struct tcp_track *track, const struct tcp_segment *segment,

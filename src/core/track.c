@@ -93,6 +93,10 @@ bool state_renews(uint8_t state) {
 	return meanings[state].renews;
 }
 
+bool state_is_opening(uint8_t state) {
+	return state == TCP_SYN_SENT || state == TCP_SYN_RECV;
+}
+
 bool state_is_open(uint8_t state) {
 	return state == TCP_ESTABLISHED || state == TCP_FIN_WAIT || state == TCP_CLOSE_WAIT;
 }

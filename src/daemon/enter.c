@@ -26,9 +26,9 @@ static bool insert(struct filter *filter, struct stripe *stripe, const struct ke
 static bool gives_way(const struct filter *filter, const struct connection *standing,
 		      const struct connection *wanted) {
 	bool unseen = wanted->flags & CONNECTION_LEASED || standing->epoch != atomic_load(&filter->epoch);
-	bool half_open = standing->state == TCP_SYN_SENT || standing->state == TCP_SYN_RECV;
 
-	return unseen && state_is_open(wanted->state) && (half_open || state_is_over(standing->state));
+	return unseen && state_is_open(wanted->state) &&
+	       (state_is_opening(standing->state) || state_is_over(standing->state));
 }
 
 bool enter_connection(struct filter *filter, const struct keyed_connection *wanted) {

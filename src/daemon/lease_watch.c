@@ -74,16 +74,12 @@ static bool is_open(struct daemon *daemon, const struct key *key) {
 	       (is_translating(daemon) && translation_find(daemon->translations, key) == TRANSLATED_OPEN);
 }
 
-static bool is_half_open(uint8_t state) {
-	return state == TCP_SYN_SENT || state == TCP_SYN_RECV;
-}
-
 /* A FIN and an RST shorten the lease: where it is long, what was over is not what it was given to. And a
  * handshake may have been completed unseen, where half of it was admitted by the kernel. */
 static bool is_known(const struct comparison *comparison, const struct lease *lease) {
 	uint8_t state = state_in_table(comparison->daemon->workplace.filter.table, &lease->key);
 
-	if (is_half_open(state))
+	if (state_is_opening(state))
 		return !is_open(comparison->daemon, &lease->key);
 	return state != STATES && (lease->left <= LEASE_CLOSING_SECONDS || !state_is_over(state));
 }
@@ -261,7 +257,7 @@ static int true_state(const struct key *key, struct connection *connection, void
 	struct daemon *daemon = truth->daemon;
 	enum tcp_state state;
 
-	if (is_half_open(connection->state))
+	if (state_is_opening(connection->state))
 		return half_open_state(truth, key, connection);
 	if (key->protocol != PROTOCOL_TCP || !state_is_doubtful(connection->state))
 		return (int)connection->state;

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""soak.py [--seconds N] [--seed N] [--at-home]: mixed real traffic (traffic.py) while the daemon is reloaded, told to
-kill connections, restarted and killed, for N seconds; then all comes to rest. What must be true of it is in
-accounts.py. At home the host forwards nothing. Prints what was done and `soak: clean`, or what was wrong and exits with 1.
+"""soak.py [--seconds N] [--seed N] [--at-home]: mixed real traffic (traffic.py) while the daemon is reloaded,
+told to kill connections, restarted and killed, for N seconds; then all comes to rest. At home the host
+forwards nothing. What must be true of it is in accounts.py. Prints what was done and `soak: clean`, or what
+was wrong and exits with 1.
 
 With the debug build (SALLYPORT_BUILD=build/debug) every life of the daemon that ends well has been through
 LeakSanitizer; its resident memory says nothing then, and is not looked at."""

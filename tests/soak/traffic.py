@@ -183,7 +183,8 @@ class Traffic:
                           "of them lost": failed})
 
     def short(self, namespace, address, port, server):
-        """A connection with one question. A reset is excused where the server knows nothing of it."""
+        """A connection with one question. A reset is excused where the server's socket still stands,
+        which is closed then: nobody else would."""
         with connect(namespace, address, port, timeout=PATIENCE) as sock:
             own_port = sock.getsockname()[1]
             try:

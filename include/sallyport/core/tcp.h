@@ -72,7 +72,7 @@ enum reason tcp_step(enum tcp_state *state, struct tcp_track *track, const struc
 
 /* In SYN_SENT: a segment by the opener passes although the SYN/ACK has not been seen here, only let pass by
  * the kernel. The windows follow what it carries; the state waits for the SYN/ACK. */
-void tcp_overtake(struct tcp_track *track, const struct tcp_segment *segment, enum side side);
+void tcp_overtake(struct tcp_track *track, const struct tcp_segment *segment);
 
 /* True where a pure SYN by `side` starts a new connection on the same 4-tuple:
  * TIME_WAIT, CLOSED by an exact RST, or SYN_SENT again by the opener with another ISN. */

@@ -60,6 +60,8 @@ enum timeout state_timeout(uint8_t state);
 enum worth state_worth(uint8_t state);
 /* Whether a packet that leaves the state as it is renews the timeout. */
 bool state_renews(uint8_t state);
+/* Whether a handshake is under way: TCP, SYN_SENT or SYN_RECV. */
+bool state_is_opening(uint8_t state);
 /* Whether data may flow: TCP, handshake complete and not closed by both sides. */
 bool state_is_open(uint8_t state);
 /* Whether nothing more is due: TCP, closed by both sides or by an RST. */
