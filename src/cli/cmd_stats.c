@@ -57,6 +57,7 @@ static const struct meaning lease_meanings[] = {
     {"revoked", "  taken back, since they do not"},
     {"ended", "connections whose socket had moved on, or was gone"},
     {"age", "seconds since that comparison"},
+    {"comparisons", "since the daemon started"},
     {"copies", "packets that passed on a lease and were copied to the daemon"},
     {"copies_lost", "copies that were lost on the way"},
     {"copies_unknown", "copies of connections that the table did not know"},

@@ -139,11 +139,12 @@ static json_t *leases_answer(const struct daemon *daemon) {
 	struct copier_figures copies = copier_figures(daemon->copier);
 	json_t *age = figures->time ? answer_count(clock_seconds() - figures->time) : json_null();
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count",
 			 answer_count(figures->leases), "idle", answer_count(figures->idle), "unknown",
 			 answer_count(figures->unknown), "adopted", answer_count(figures->adopted), "revoked",
 			 answer_count(figures->revoked), "ended", answer_count(figures->ended), "age", age,
-			 "copies", answer_count(copies.copies), "copies_lost", answer_count(copies.lost),
+			 "comparisons", answer_count(daemon->lease_watch.comparisons), "copies",
+			 answer_count(copies.copies), "copies_lost", answer_count(copies.lost),
 			 "copies_unknown", answer_count(copies.strangers));
 }
 

@@ -9,7 +9,6 @@ tests/unit/core/test_tcp_scenarios_*.c."""
 import errno
 import itertools
 import socket
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -61,7 +60,8 @@ def daemon(net):
     net.srv.sysctl("net/ipv4/tcp_invalid_ratelimit", 0)
     net.srv.sysctl("net/ipv4/tcp_fastopen", 0x602)  # data with any SYN, without a cookie
     one = Daemon(net.srv, RULES).start()
-    time.sleep(1)  # its second look at sockets, 0.3 s after the start, takes back what a false RST's copy says
+    # Its second look at the sockets, a moment after the start, takes back what a false RST's copy says.
+    wait_for(lambda: one.stats()["leases"]["comparisons"] >= 2, "the start is over")
     yield one
     one.finish()
 

@@ -40,9 +40,10 @@ struct lease_figures {
 
 struct lease_watch {
 	struct lease_figures last;
-	uint64_t next; /* microseconds of the monotonic clock */
-	uint64_t lost; /* copies, when last looked */
-	bool took_up;  /* something, since the last look of lease_watch_tick */
+	uint64_t comparisons; /* since the start */
+	uint64_t next;        /* microseconds of the monotonic clock */
+	uint64_t lost;        /* copies, when last looked */
+	bool took_up;         /* something, since the last look of lease_watch_tick */
 	bool unreadable;
 };
 
