@@ -209,7 +209,7 @@ static bool compare(struct daemon *daemon, bool second, struct lease_figures *fi
 	figures->idle = comparison.held > comparison.known ? comparison.held - comparison.known : 0;
 	figures->adopted = comparison.adoption.count;
 	figures->time = comparison.adoption.now;
-	daemon->lease_watch.comparisons++;
+	daemon->lease_watch.comparisons += done;
 	if (comparison.undecided && daemon->loop)
 		loop_follow_sockets(daemon->loop);
 	return done;
