@@ -58,14 +58,17 @@ void diagnostics_add(struct diagnostics *diagnostics, enum severity severity, co
 	}
 	++*counter; /* even where memory fails below: an error must not get lost */
 	added = array_add(&diagnostics->items, &diagnostics->count, sizeof *added);
-	if (!added)
+	if (!added) {
+		diagnostics->lost = true;
 		return;
+	}
 	added->severity = severity;
 	added->column = column;
 	added->length = length ? length : 1;
 	if (!fill(added, place, source, message)) {
 		diagnostic_clear(added);
 		diagnostics->count--;
+		diagnostics->lost = true;
 	}
 }
 
@@ -108,5 +111,7 @@ char *diagnostics_text(const struct diagnostics *diagnostics) {
 		put_diagnostic(&text, &diagnostics->items[i]);
 	if (diagnostics->more)
 		text_puts(&text, "There is more; only the first of it is shown.\n");
+	if (diagnostics->lost)
+		text_puts(&text, "Out of memory: there was none to say all that is wrong.\n");
 	return text_take(&text);
 }

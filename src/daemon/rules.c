@@ -47,7 +47,7 @@ static void keep_settings(struct ruleset *ruleset, const struct settings *runnin
 }
 
 static char *text_of(const struct diagnostics *diagnostics) {
-	char *text = diagnostics->count ? diagnostics_text(diagnostics) : NULL;
+	char *text = diagnostics_text(diagnostics);
 	size_t length = text ? strlen(text) : 0;
 
 	while (length > 0 && text[length - 1] == '\n')
@@ -62,7 +62,9 @@ struct ruleset *rules_load(const char *path, const struct settings *running, cha
 	if (ruleset && running)
 		keep_settings(ruleset, running, path, &diagnostics);
 	*text = text_of(&diagnostics);
-	if (!ruleset)
+	if (!ruleset && diagnostics.lost)
+		error_set(err, "out of memory for the rules in %s", path);
+	else if (!ruleset)
 		error_set(err, "%zu%s error%s in %s", diagnostics.errors, diagnostics.more ? " or more" : "",
 			  diagnostics.errors == 1 ? "" : "s", path);
 	diagnostics_free(&diagnostics);

@@ -13,8 +13,12 @@
 static char *read_memory(void *context, const char *path, size_t *length, struct error *err) {
 	for (const struct memory_file *file = context; file->path; file++)
 		if (strcmp(file->path, path) == 0) {
+			char *text = strdup(file->text);
+
 			*length = strlen(file->text);
-			return strdup(file->text);
+			if (!text)
+				error_set(err, "out of memory");
+			return text;
 		}
 	error_set(err, "No such file or directory");
 	return NULL;

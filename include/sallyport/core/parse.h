@@ -43,6 +43,7 @@ struct diagnostics {
 	struct diagnostic *items;
 	size_t count, errors, warnings;
 	bool more; /* some were left out */
+	bool lost; /* there was no memory for some: counted, and said by diagnostics_text */
 };
 
 void diagnostics_free(struct diagnostics *diagnostics);
