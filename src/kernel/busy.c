@@ -4,7 +4,7 @@
  * port are static its answer is known beforehand, or can be found by the guard's rules, so the kernel
  * gives it by itself:
  *
- *   busy     (a second)     SYNs to the port are admitted
+ *   busy     (a second)     SYNs to the port are admitted; for as long as they are so many
  *   unseen   (two minutes)  so other segments of connections to it pass, uncopied, without a lease; where
  *                           the host forwards, with one
  *
@@ -88,6 +88,10 @@ void put_unseen(struct compiler *compiler, const char *chain, enum direction dir
 		return;
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
+	if (!compiler->options->forwards) {
+		finish_accept(compiler, rule);
+		return;
+	}
 	expr_goto(rule, unseen_chain(direction));
 	rule_finish(compiler, rule);
 }
@@ -115,13 +119,32 @@ static const char *cut_chain(enum direction direction) {
 	return direction == DIRECTION_IN ? "in_cut" : "out_cut";
 }
 
-/* Asks whether the connection was cut, where any on its port was. */
-static void put_cut(struct compiler *compiler, const char *chain, enum direction direction) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+/* Where packets pass unseen. A SYN is checked too: it must ask, or the kernel would take all that follows for
+ * segments of the connection that was cut. */
+struct passage {
+	const char *chain;
+	enum direction direction;
+};
+static const struct passage passages[] = {{CHAIN_OPEN, DIRECTION_IN},   {CHAIN_OPEN_STATIC, DIRECTION_IN},
+					  {"in_ack", DIRECTION_IN},     {"in_end", DIRECTION_IN},
+					  {"out_ack", DIRECTION_OUT},   {"out_end", DIRECTION_OUT},
+					  {"out_answer", DIRECTION_OUT}};
+static const struct passage passages_forwarding[] = {{CHAIN_OPEN, DIRECTION_IN},
+						     {CHAIN_OPEN_STATIC, DIRECTION_IN},
+						     {"in_unseen", DIRECTION_IN},
+						     {"out_unseen", DIRECTION_OUT}};
 
-	expr_port_in(rule, local_end(direction), CUT_PORTS, 0);
-	expr_jump(rule, cut_chain(direction));
-	rule_finish(compiler, rule);
+void put_cut_checks(struct batch *batch, bool forwards) {
+	const struct passage *passage = forwards ? passages_forwarding : passages;
+	size_t count = forwards ? sizeof(passages_forwarding) : sizeof(passages);
+
+	for (const struct passage *end = passage + count / sizeof(*passage); passage < end; passage++) {
+		struct nftnl_rule *rule = rule_start(NFPROTO_INET, passage->chain);
+
+		expr_port_in(rule, local_end(passage->direction), CUT_PORTS, 0);
+		expr_jump(rule, cut_chain(passage->direction));
+		rule_insert(batch, rule);
+	}
 }
 
 static void put_cut_lookups(struct compiler *compiler, enum direction direction) {
@@ -144,23 +167,29 @@ void expr_uncut(struct nftnl_rule *rule, enum family family) {
 	expr_tuple_change(rule, family, END_DESTINATION, SET_DELETE, cut_set(family), 0);
 }
 
-/* A new connection to an open port: to `judge` when the host is busy. On the ports of one that was cut its
- * other segments would be taken for that one's, unless the daemon knows it. */
-static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
+/* More than the rate makes its port busy, or keeps it so for another second. */
+static void finish_too_many(struct compiler *compiler, struct nftnl_rule *rule, const char *judge) {
 	uint32_t rate = compiler->ruleset->settings.busy_rate;
-	struct nftnl_rule *rule;
 
-	put_cut(compiler, chain, DIRECTION_IN);
+	expr_rate_over(rule, rate, rate / 2 + 1);
+	expr_port_change(rule, END_DESTINATION, SET_UPDATE, BUSY_SET);
+	expr_goto(rule, judge);
+	rule_finish(compiler, rule);
+}
+
+/* A new connection to an open port: to `judge` when that port is busy. The two rates are counted apart, or a
+ * flood on one port would make each other one busy too. */
+static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
+	finish_too_many(compiler, rule, judge);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 
-	rule = rule_start(NFPROTO_INET, chain);
-	expr_rate_over(rule, rate, rate / 2 + 1);
-	expr_port_change(rule, END_DESTINATION, SET_ADD, BUSY_SET);
-	expr_goto(rule, judge);
-	rule_finish(compiler, rule);
+	finish_too_many(compiler, rule_start(NFPROTO_INET, chain), judge);
 	put_asking(compiler, chain);
 }
 
@@ -204,17 +233,15 @@ static void put_telling_apart(struct compiler *compiler) {
 	rule_finish(compiler, rule);
 }
 
+/* For somebody behind this host, whose leases tell the daemon of them. */
 static void put_unseen_segments(struct compiler *compiler, enum direction direction) {
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
-	put_cut(compiler, chain, direction);
-	if (compiler->options->forwards) {
-		rule = rule_start(NFPROTO_INET, chain);
-		expr_tcp_kind(rule, false, TCP_ACK);
-		finish_accept(compiler, rule);
-		put_unseen_renewals(compiler, chain, direction);
-	}
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_tcp_kind(rule, false, TCP_ACK);
+	finish_accept(compiler, rule);
+	put_unseen_renewals(compiler, chain, direction);
 	finish_accept(compiler, rule_start(NFPROTO_INET, chain));
 }
 
@@ -240,7 +267,10 @@ void put_busy_chains(struct compiler *compiler) {
 		put_asking(compiler, "in_judge");
 	}
 	for (enum direction each = DIRECTION_IN; each <= DIRECTION_OUT; each++) {
-		put_unseen_segments(compiler, each);
+		if (compiler->options->forwards)
+			put_unseen_segments(compiler, each);
 		put_cut_lookups(compiler, each);
 	}
+	if (compiler->options->heeds_cuts)
+		put_cut_checks(compiler->batch, compiler->options->forwards);
 }

@@ -42,6 +42,7 @@ struct compile_options {
 	uint16_t queue_first, queue_last;
 	uint16_t copies_group; /* of nflog */
 	bool forwards;         /* see forwarding.h; without, nothing is learned at postrouting */
+	bool heeds_cuts;       /* see put_cut_checks */
 };
 
 /* How the busy kernel tells connections under conditions apart: see busy.c. */
@@ -94,6 +95,8 @@ void put_counter_message(struct batch *batch, uint16_t type, uint16_t family, co
 struct nftnl_rule *rule_start(uint16_t family, const char *chain);
 /* Appends the rule to its chain and frees it. */
 void rule_finish(struct compiler *compiler, struct nftnl_rule *rule);
+/* Puts it before those that its chain has, and frees it. */
+void rule_insert(struct batch *batch, struct nftnl_rule *rule);
 /* The same, for one that ends with accept. */
 void finish_accept(struct compiler *compiler, struct nftnl_rule *rule);
 enum { PLACE_COMMENT = 128 };
@@ -132,6 +135,8 @@ void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
+/* Before what a busy kernel lets pass unseen: was this connection cut? Left out while none was. */
+void put_cut_checks(struct batch *batch, bool forwards);
 /* A SYN from outside that the daemon allows: its ports are no longer those of one that was cut. */
 void expr_uncut(struct nftnl_rule *rule, enum family family);
 /* Segments of connections that were opened unseen go on. Only TCP comes by in `chain`, and no pure SYN. */

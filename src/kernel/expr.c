@@ -259,16 +259,15 @@ void expr_icmp_type_in(struct nftnl_rule *rule, const char *set, uint32_t set_id
 	lookup(rule, set, set_id, true);
 }
 
-static void load_tcp_kind(struct nftnl_rule *rule) {
-	static const uint8_t kind = TCP_KIND, zero = 0;
-
-	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1);
-	bitwise(rule, &kind, &zero, 1);
-}
-
+/* As four bytes, the data offset and the window with them: those the kernel masks without a call
+ * (nf_tables_core.c, nft_bitwise_fast_eval). */
 void expr_tcp_kind(struct nftnl_rule *rule, bool equal, uint8_t flags) {
-	load_tcp_kind(rule);
-	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &flags, 1);
+	static const uint8_t mask[4] = {0, TCP_KIND}, zero[4];
+	const uint8_t wanted[4] = {0, flags};
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET - 1, sizeof(wanted));
+	bitwise(rule, mask, zero, sizeof(mask));
+	compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, wanted, sizeof(wanted));
 }
 
 void expr_tcp_has(struct nftnl_rule *rule, uint8_t flags) {
@@ -284,7 +283,10 @@ static void lookup_verdict(struct nftnl_rule *rule, const char *map) {
 }
 
 void expr_tcp_kind_map(struct nftnl_rule *rule, const char *map) {
-	load_tcp_kind(rule);
+	static const uint8_t kind = TCP_KIND, zero;
+
+	load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1);
+	bitwise(rule, &kind, &zero, 1);
 	lookup_verdict(rule, map);
 }
 

@@ -127,6 +127,21 @@ static void put_revoked(struct batch *batch, const struct install *install, cons
 		put_cuts(batch, revoked, open_owners);
 }
 
+static void note_cut(const struct nlattr *element, void *context) {
+	(void)element;
+	*(bool *)context = true;
+}
+
+/* Of earlier cuts, those that have not run out yet. */
+static bool any_cut_stands(struct install *install) {
+	struct error unread;
+	bool found = false;
+
+	if (!install->standing)
+		return false;
+	return !read_elements(install->socket, CUT_PORTS, note_cut, &found, &unread) || found;
+}
+
 static bool change_table(struct install *install, const struct ruleset *ruleset,
 			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
 			 struct error *err) {
@@ -148,10 +163,11 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	struct inventory made = {0};
 	struct error uncounted;
 	int code = ENFILE;
-	bool done = false;
+	bool done = false, heeded = install->options.heeds_cuts;
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
+	install->options.heeds_cuts = (revoked && revoked->count > 0) || any_cut_stands(install);
 	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++)
 		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);
 	if (done && !table_stands(install)) {
@@ -159,8 +175,10 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME
 				      " is not there; is another program removing it?");
 	}
-	if (!done)
+	if (!done) {
+		install->options.heeds_cuts = heeded;
 		return false;
+	}
 	inventory_free(&install->inventory);
 	install->inventory = made;
 	install->marks = marks_of(ruleset->settings.mark_mask);
@@ -216,8 +234,11 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 
 		batch_begin(&batch);
 		put_revoked(&batch, install, revoked, install->inventory.open_owners, cuts);
+		if (!install->options.heeds_cuts)
+			put_cut_checks(&batch, install->inventory.learns);
 		done = send_and_free(install, &batch, &code, err);
 	}
+	install->options.heeds_cuts = install->options.heeds_cuts || done;
 	return done;
 }
 

@@ -115,14 +115,21 @@ struct nftnl_rule *rule_start(uint16_t family, const char *chain) {
 	return rule;
 }
 
-void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
-	struct nlmsghdr *message =
-	    batch_message(compiler->batch, NFT_MSG_NEWRULE,
-			  (uint16_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY), NLM_F_CREATE | NLM_F_APPEND);
+static void put_rule_message(struct batch *batch, struct nftnl_rule *rule, uint16_t place) {
+	uint16_t family = (uint16_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_NEWRULE, family, NLM_F_CREATE | place);
 
 	nftnl_rule_nlmsg_build_payload(message, rule);
-	batch_commit(compiler->batch, message);
+	batch_commit(batch, message);
 	nftnl_rule_free(rule);
+}
+
+void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
+	put_rule_message(compiler->batch, rule, NLM_F_APPEND);
+}
+
+void rule_insert(struct batch *batch, struct nftnl_rule *rule) {
+	put_rule_message(batch, rule, 0);
 }
 
 void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {

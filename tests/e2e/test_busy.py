@@ -13,7 +13,7 @@ from scapy.layers.l2 import Ether
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
 from leases import HALVES, LEASES, Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
-from load import Load
+from load import Load, short_connections
 from net import wait_for
 from tcp_peer import PORTS, Peer, mute
 from test_forwarding import at_home  # noqa: F401  a fixture
@@ -103,6 +103,19 @@ def test_on_a_busy_port_of_a_host_that_forwards_nothing_nobody_needs_a_lease(
         wait_nothing_lost(before, net.cli, net.srv)
 
 
+def test_a_port_stays_busy_for_as_long_as_so_many_come(firewall, everywhere, servers, net, side):
+    """Once a second it was measured anew, and whoever came meanwhile asked."""
+    seconds = 6
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv):
+        asked = daemon.reason("pass.rule")
+        with short_connections(net.cli, side.srv, 80) as load:
+            time.sleep(seconds)
+        assert load.errors == [] and load.rounds > 10 * seconds
+        assert daemon.reason("pass.rule") - asked < seconds / 2
+
+
 def test_when_the_host_is_calm_again_the_daemon_knows_them(firewall, everywhere, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)
@@ -170,6 +183,45 @@ def test_a_killed_connection_stays_out_of_a_busy_port(firewall, everywhere, serv
         victim, others = socks[-1], socks[:-1]
         daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
         assert is_cut(victim)
+        assert all(echo(sock) for sock in others)
+
+
+def cut_checks(namespace):
+    """Rules that ask whether a connection was cut."""
+    return namespace.run("nft", "list", "table", "inet", "sallyport").stdout.count("@cut_ports jump")
+
+
+def test_packets_are_checked_for_cuts_only_while_there_are_some(firewall, everywhere, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        assert cut_checks(net.srv) == 0
+        daemon.sallyport("kill", "port", str(socks[0].getsockname()[1]))
+        once = cut_checks(net.srv)
+        assert once > 0
+        daemon.sallyport("kill", "port", str(socks[1].getsockname()[1]))
+        assert cut_checks(net.srv) == once
+        daemon.reload(RULES)
+        assert cut_checks(net.srv) == once
+        flush(net.srv, "cut4", "cut6", "cut_ports")
+        daemon.reload(RULES)
+        assert cut_checks(net.srv) == 0
+
+
+@pytest.mark.parametrize("event", ["reload", "restart"])
+def test_what_was_killed_stays_so_on_a_busy_port(firewall, everywhere, servers, net, side, event):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        victim, another, *others = socks
+        daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
+        if event == "reload":
+            daemon.reload(RULES)
+        else:
+            daemon.restart()
+        assert is_cut(victim)
+        daemon.sallyport("kill", "port", str(another.getsockname()[1]))
+        assert is_cut(another)
         assert all(echo(sock) for sock in others)
 
 

@@ -20,12 +20,12 @@ from load import Transfer
 from net import BOTH, wait_for
 from wire import Wire, ip
 
-RELOADS = int(os.environ.get("SALLYPORT_RELOADS", "100"))
 OPEN_CONNECTIONS = 50  # of each family
 FLOOD_PACKETS = 64     # a burst
 DAEMON_KIB = 512       # growth that is no leak: what the allocator keeps
 KERNEL_KIB = 8192      # the whole machine's, which others use too
 SANITIZED = "debug" in BUILD or "tsan" in BUILD  # frees nothing at once, and looks for leaks itself
+RELOADS = int(os.environ.get("SALLYPORT_RELOADS", "100" if SANITIZED else "1000"))
 RULES = [f"""default in drop
 set others = {members}
 allow in tcp 9000
