@@ -45,7 +45,9 @@ static void note_busy(struct daemon *daemon, uint64_t admitted, uint32_t now) {
 /* The last look: what has ended since the one before, while nobody told, must not stay in the list. */
 static void note_behind(struct daemon *daemon) {
 	bool behind = busy_watch_is_behind(daemon);
+	struct error only_slower;
 
+	install_look_unseen_first(daemon->install, behind, &only_slower);
 	if (atomic_exchange_explicit(&daemon->workplace.filter.behind, behind, memory_order_relaxed) &&
 	    !behind)
 		daemon_reconcile(daemon);

@@ -77,15 +77,26 @@ static const char *unseen_chain(enum direction direction) {
 	return direction == DIRECTION_IN ? "in_unseen" : "out_unseen";
 }
 
-static bool applies(const struct compiler *compiler) {
-	return settings_allow_busy(&compiler->ruleset->settings);
+static const char *cut_chain(enum direction direction) {
+	return direction == DIRECTION_IN ? "in_cut" : "out_cut";
+}
+
+/* Asks whether the connection was cut, where any on its port was. */
+static void put_cut(struct compiler *compiler, const char *chain, enum direction direction) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+
+	expr_port_in(rule, local_end(direction), CUT_PORTS, 0);
+	expr_jump(rule, cut_chain(direction));
+	rule_finish(compiler, rule);
 }
 
 void put_unseen(struct compiler *compiler, const char *chain, enum direction direction) {
 	struct nftnl_rule *rule;
 
-	if (!applies(compiler))
+	if (!compiler->admits)
 		return;
+	if (!compiler->options->forwards && compiler->options->heeds_cuts)
+		put_cut(compiler, chain, direction);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, local_end(direction), UNSEEN_SET, 0);
 	if (!compiler->options->forwards) {
@@ -113,38 +124,6 @@ static void put_asking(struct compiler *compiler, const char *chain) {
 
 	expr_goto(rule, CHAIN_ASK);
 	rule_finish(compiler, rule);
-}
-
-static const char *cut_chain(enum direction direction) {
-	return direction == DIRECTION_IN ? "in_cut" : "out_cut";
-}
-
-/* Where packets pass unseen. A SYN is checked too: it must ask, or the kernel would take all that follows for
- * segments of the connection that was cut. */
-struct passage {
-	const char *chain;
-	enum direction direction;
-};
-static const struct passage passages[] = {{CHAIN_OPEN, DIRECTION_IN},   {CHAIN_OPEN_STATIC, DIRECTION_IN},
-					  {"in_ack", DIRECTION_IN},     {"in_end", DIRECTION_IN},
-					  {"out_ack", DIRECTION_OUT},   {"out_end", DIRECTION_OUT},
-					  {"out_answer", DIRECTION_OUT}};
-static const struct passage passages_forwarding[] = {{CHAIN_OPEN, DIRECTION_IN},
-						     {CHAIN_OPEN_STATIC, DIRECTION_IN},
-						     {"in_unseen", DIRECTION_IN},
-						     {"out_unseen", DIRECTION_OUT}};
-
-void put_cut_checks(struct batch *batch, bool forwards) {
-	const struct passage *passage = forwards ? passages_forwarding : passages;
-	size_t count = forwards ? sizeof(passages_forwarding) : sizeof(passages);
-
-	for (const struct passage *end = passage + count / sizeof(*passage); passage < end; passage++) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, passage->chain);
-
-		expr_port_in(rule, local_end(passage->direction), CUT_PORTS, 0);
-		expr_jump(rule, cut_chain(passage->direction));
-		rule_insert(batch, rule);
-	}
 }
 
 static void put_cut_lookups(struct compiler *compiler, enum direction direction) {
@@ -178,10 +157,13 @@ static void finish_too_many(struct compiler *compiler, struct nftnl_rule *rule, 
 }
 
 /* A new connection to an open port: to `judge` when that port is busy. The two rates are counted apart, or a
- * flood on one port would make each other one busy too. */
+ * flood on one port would make each other one busy too. On the ports of one that was cut it asks: its other
+ * segments would be taken for that one's, unless the daemon knows it. */
 static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
+	struct nftnl_rule *rule;
 
+	put_cut(compiler, chain, DIRECTION_IN);
+	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	finish_too_many(compiler, rule, judge);
 	rule = rule_start(NFPROTO_INET, chain);
@@ -238,6 +220,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 	const char *chain = unseen_chain(direction);
 	struct nftnl_rule *rule;
 
+	put_cut(compiler, chain, direction);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_tcp_kind(rule, false, TCP_ACK);
 	finish_accept(compiler, rule);
@@ -248,7 +231,7 @@ static void put_unseen_segments(struct compiler *compiler, enum direction direct
 /* Chains that these rules' port map leads nobody to must ask all the same: while rules change, a packet on
  * its way through the old ones may meet the new map, and behind the end of a chain it would be accepted. */
 void put_busy_chains(struct compiler *compiler) {
-	if (!applies(compiler)) {
+	if (!compiler->admits) {
 		put_asking(compiler, CHAIN_OPEN);
 		put_asking(compiler, CHAIN_OPEN_STATIC);
 		return;
@@ -271,6 +254,4 @@ void put_busy_chains(struct compiler *compiler) {
 			put_unseen_segments(compiler, each);
 		put_cut_lookups(compiler, each);
 	}
-	if (compiler->options->heeds_cuts)
-		put_cut_checks(compiler->batch, compiler->options->forwards);
 }

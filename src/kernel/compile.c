@@ -207,16 +207,6 @@ static void put_tables(struct compiler *compiler) {
 	compiler->made->learns = compiler->options->forwards;
 }
 
-/* chain NULL: of the whole table. */
-static void put_flush(struct batch *batch, uint16_t family, const char *chain) {
-	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELRULE, family, 0);
-
-	mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
-	if (chain)
-		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
-	batch_commit(batch, message);
-}
-
 /* Rules first, since they hold counters and sets. Chains, lasting counters, and sets that the
  * new ruleset has too stay. */
 static void put_deletions(struct compiler *compiler) {
@@ -267,6 +257,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	    .ruleset = ruleset,
 	    .options = options,
 	    .marks = marks_of(ruleset->settings.mark_mask),
+	    .admits = settings_allow_busy(&ruleset->settings),
 	    .busy = busy_way_of(ruleset),
 	    .old = old,
 	    .made = made,
@@ -278,6 +269,14 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	if (old)
 		put_deletions(&compiler);
 	put_everything(&compiler);
+}
+
+void compile_segments(struct batch *batch, const struct compile_options *options) {
+	struct compile_options at_home = *options;
+	struct compiler compiler = {.batch = batch, .options = &at_home, .admits = true};
+
+	at_home.forwards = false;
+	put_segments_anew(&compiler);
 }
 
 void compile_detachment(struct batch *batch, const struct marks *marks) {

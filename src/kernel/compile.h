@@ -42,7 +42,9 @@ struct compile_options {
 	uint16_t queue_first, queue_last;
 	uint16_t copies_group; /* of nflog */
 	bool forwards;         /* see forwarding.h; without, nothing is learned at postrouting */
-	bool heeds_cuts;       /* see put_cut_checks */
+	/* Of a host that forwards nothing. Whether segments are looked up in `cut` before they pass unseen:
+	 * not while nothing was cut. And in `unseen` before leases: not before anything was admitted. */
+	bool heeds_cuts, unseen_first;
 };
 
 /* How the busy kernel tells connections under conditions apart: see busy.c. */
@@ -58,6 +60,7 @@ struct compiler {
 	const struct ruleset *ruleset;
 	const struct compile_options *options;
 	struct marks marks;
+	bool admits; /* something by itself: see busy.c */
 	enum busy_way busy;
 	uint32_t sets;               /* ids given so far */
 	const struct inventory *old; /* NULL: nothing stands */
@@ -70,6 +73,9 @@ struct compiler {
 void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		     const struct compile_options *options, const struct inventory *old,
 		     struct inventory *made);
+/* Appends what fills the chains of segments anew, by other options, in a ruleset that admits and of a host
+ * that forwards nothing. */
+void compile_segments(struct batch *batch, const struct compile_options *options);
 /* Appends the removal of what sends packets to the queue. */
 void compile_detachment(struct batch *batch, const struct marks *marks);
 /* Of the named sets in our table, those that no reload deletes or fills. */
@@ -92,11 +98,11 @@ void put_chain_message(struct batch *batch, uint16_t type, uint16_t family, cons
 		       const struct base_chain *base);
 void put_counter_message(struct batch *batch, uint16_t type, uint16_t family, const char *name);
 
+/* Of all rules in `chain`; NULL: in the table. */
+void put_flush(struct batch *batch, uint16_t family, const char *chain);
 struct nftnl_rule *rule_start(uint16_t family, const char *chain);
 /* Appends the rule to its chain and frees it. */
 void rule_finish(struct compiler *compiler, struct nftnl_rule *rule);
-/* Puts it before those that its chain has, and frees it. */
-void rule_insert(struct batch *batch, struct nftnl_rule *rule);
 /* The same, for one that ends with accept. */
 void finish_accept(struct compiler *compiler, struct nftnl_rule *rule);
 enum { PLACE_COMMENT = 128 };
@@ -135,8 +141,6 @@ void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
-/* Before what a busy kernel lets pass unseen: was this connection cut? Left out while none was. */
-void put_cut_checks(struct batch *batch, bool forwards);
 /* A SYN from outside that the daemon allows: its ports are no longer those of one that was cut. */
 void expr_uncut(struct nftnl_rule *rule, enum family family);
 /* Segments of connections that were opened unseen go on. Only TCP comes by in `chain`, and no pure SYN. */
@@ -151,6 +155,8 @@ void put_mentioned(struct compiler *compiler);
 
 /* dispatch.c */
 void put_dispatch(struct compiler *compiler);
+/* Empties the chains of ACKs, of what ends a connection, and of answers, and fills them. */
+void put_segments_anew(struct compiler *compiler);
 /* The maps from what a segment is for to its chain; lasting. */
 void put_kinds(struct compiler *compiler);
 /* Ends a rule: to the queues, by what the kernel has for it. */

@@ -180,13 +180,17 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 
 /* Segments of a port whose connections the kernel admits need no lease where the host's sockets tell the
  * daemon of them; for somebody behind this host the leases do, and copies of how a handshake ends. */
+static bool is_unseen_first(const struct compiler *compiler) {
+	return compiler->options->unseen_first && !compiler->options->forwards;
+}
+
 static void put_unseen_before(struct compiler *compiler, const char *chain, enum direction direction) {
-	if (!compiler->options->forwards)
+	if (is_unseen_first(compiler))
 		put_unseen(compiler, chain, direction);
 }
 
 static void put_unseen_behind(struct compiler *compiler, const char *chain, enum direction direction) {
-	if (compiler->options->forwards)
+	if (!is_unseen_first(compiler))
 		put_unseen(compiler, chain, direction);
 }
 
@@ -224,6 +228,21 @@ static void put_end(struct compiler *compiler, const struct way *way) {
 	start_goto(compiler, way->end, CHAIN_ASK);
 }
 
+static void put_segments(struct compiler *compiler, const struct way *way) {
+	put_ack(compiler, way);
+	put_answer(compiler, way);
+	put_end(compiler, way);
+}
+
+void put_segments_anew(struct compiler *compiler) {
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		put_flush(compiler->batch, NFPROTO_INET, ways[i].ack);
+		put_flush(compiler->batch, NFPROTO_INET, ways[i].answer);
+		put_flush(compiler->batch, NFPROTO_INET, ways[i].end);
+		put_segments(compiler, &ways[i]);
+	}
+}
+
 static void put_other(struct compiler *compiler, const struct way *way) {
 	put_lease_lookups(compiler, way->other, way->direction, NULL);
 	put_essentials(compiler, way->other, way->direction);
@@ -241,10 +260,8 @@ static void put_way(struct compiler *compiler, const struct way *way) {
 	put_tcp(compiler, way);
 
 	put_other(compiler, way);
-	put_ack(compiler, way);
 	put_new(compiler, way);
-	put_answer(compiler, way);
-	put_end(compiler, way);
+	put_segments(compiler, way);
 }
 
 /* What goes to lo may still be sent elsewhere by DNAT: then it is to be learned. */

@@ -23,6 +23,7 @@ struct install {
 	struct watch *watch;
 	struct compile_options options;
 	struct marks marks; /* of the ruleset that stands */
+	bool passes_unseen; /* that has chains for compile_segments */
 	bool can_destroy;   /* see probe.h */
 	bool standing;      /* `inventory` is what stands in the kernel */
 	struct inventory inventory;
@@ -182,6 +183,7 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	inventory_free(&install->inventory);
 	install->inventory = made;
 	install->marks = marks_of(ruleset->settings.mark_mask);
+	install->passes_unseen = settings_allow_busy(&ruleset->settings) && !install->options.forwards;
 	install->standing = true;
 	return true;
 }
@@ -223,6 +225,33 @@ bool install_remove(struct install *install, struct error *err) {
 	return done;
 }
 
+bool install_look_unseen_first(struct install *install, bool first, struct error *err) {
+	bool before = install->options.unseen_first;
+	struct batch batch;
+	int code;
+	bool done;
+
+	install->options.unseen_first = first;
+	if (first == before || !install->standing || !install->passes_unseen)
+		return true;
+	batch_begin(&batch);
+	compile_segments(&batch, &install->options);
+	done = send_and_free(install, &batch, &code, err);
+	if (!done)
+		install->options.unseen_first = before;
+	return done;
+}
+
+static void put_revoked_and_heeded(struct batch *batch, const struct install *install,
+				   const struct revocation *revoked, enum cuts cuts) {
+	struct compile_options heedful = install->options;
+
+	put_revoked(batch, install, revoked, install->inventory.open_owners, cuts);
+	heedful.heeds_cuts = true;
+	if (install->passes_unseen && !install->options.heeds_cuts)
+		compile_segments(batch, &heedful);
+}
+
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err) {
 	int code = ENFILE;
 	bool done = false;
@@ -233,9 +262,7 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 		struct batch batch;
 
 		batch_begin(&batch);
-		put_revoked(&batch, install, revoked, install->inventory.open_owners, cuts);
-		if (!install->options.heeds_cuts)
-			put_cut_checks(&batch, install->inventory.learns);
+		put_revoked_and_heeded(&batch, install, revoked, cuts);
 		done = send_and_free(install, &batch, &code, err);
 	}
 	install->options.heeds_cuts = install->options.heeds_cuts || done;

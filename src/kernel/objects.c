@@ -105,6 +105,15 @@ void put_counter(struct compiler *compiler, const char *name) {
 	put_counter_message(compiler->batch, NFT_MSG_NEWOBJ, NFPROTO_INET, name);
 }
 
+void put_flush(struct batch *batch, uint16_t family, const char *chain) {
+	struct nlmsghdr *message = batch_message(batch, NFT_MSG_DELRULE, family, 0);
+
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
+	if (chain)
+		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
+	batch_commit(batch, message);
+}
+
 /* The family stays with the rule until rule_finish writes its message. */
 struct nftnl_rule *rule_start(uint16_t family, const char *chain) {
 	struct nftnl_rule *rule = or_abort(nftnl_rule_alloc());
@@ -115,21 +124,14 @@ struct nftnl_rule *rule_start(uint16_t family, const char *chain) {
 	return rule;
 }
 
-static void put_rule_message(struct batch *batch, struct nftnl_rule *rule, uint16_t place) {
-	uint16_t family = (uint16_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
-	struct nlmsghdr *message = batch_message(batch, NFT_MSG_NEWRULE, family, NLM_F_CREATE | place);
+void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
+	struct nlmsghdr *message =
+	    batch_message(compiler->batch, NFT_MSG_NEWRULE,
+			  (uint16_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY), NLM_F_CREATE | NLM_F_APPEND);
 
 	nftnl_rule_nlmsg_build_payload(message, rule);
-	batch_commit(batch, message);
+	batch_commit(compiler->batch, message);
 	nftnl_rule_free(rule);
-}
-
-void rule_finish(struct compiler *compiler, struct nftnl_rule *rule) {
-	put_rule_message(compiler->batch, rule, NLM_F_APPEND);
-}
-
-void rule_insert(struct batch *batch, struct nftnl_rule *rule) {
-	put_rule_message(batch, rule, 0);
 }
 
 void finish_accept(struct compiler *compiler, struct nftnl_rule *rule) {

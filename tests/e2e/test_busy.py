@@ -186,26 +186,43 @@ def test_a_killed_connection_stays_out_of_a_busy_port(firewall, everywhere, serv
         assert all(echo(sock) for sock in others)
 
 
-def cut_checks(namespace):
-    """Rules that ask whether a connection was cut."""
-    return namespace.run("nft", "list", "table", "inet", "sallyport").stdout.count("@cut_ports jump")
+def segment_rules(namespace):
+    """What an ACK from outside meets, in order."""
+    said = namespace.run("nft", "list", "chain", "inet", "sallyport", "in_ack").stdout
+    return said[said.index("in_ack {") + len("in_ack {"):].strip()
 
 
-def test_packets_are_checked_for_cuts_only_while_there_are_some(firewall, everywhere, servers, net, side):
+def test_segments_are_looked_up_in_cut_only_while_something_is(firewall, at_home, servers, net, side):  # noqa: F811
+    """And once, however often somebody kills."""
+    def checks():
+        return segment_rules(net.srv).count("@cut_ports")
     daemon = firewall(RULES)
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv) as socks:
-        assert cut_checks(net.srv) == 0
-        daemon.sallyport("kill", "port", str(socks[0].getsockname()[1]))
-        once = cut_checks(net.srv)
-        assert once > 0
-        daemon.sallyport("kill", "port", str(socks[1].getsockname()[1]))
-        assert cut_checks(net.srv) == once
+        assert checks() == 0
+        for sock in socks[:2]:
+            daemon.sallyport("kill", "port", str(sock.getsockname()[1]))
+            assert checks() == 1
         daemon.reload(RULES)
-        assert cut_checks(net.srv) == once
+        assert checks() == 1
         flush(net.srv, "cut4", "cut6", "cut_ports")
         daemon.reload(RULES)
-        assert cut_checks(net.srv) == 0
+        assert checks() == 0
+
+
+def test_segments_are_looked_up_among_busy_ports_first_only_where_there_are_some(
+        firewall, at_home, servers, net, side):  # noqa: F811
+    def first():
+        return "@unseen" in segment_rules(net.srv).splitlines()[0]
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    assert not first()
+    with crowd(daemon, net.cli, side.srv):
+        wait_for(first, "busy ports come first", 5)
+        daemon.reload(RULES)
+        assert first()
+        daemon.restart()
+        wait_for(first, "busy ports come first again", 5)
 
 
 @pytest.mark.parametrize("event", ["reload", "restart"])

@@ -52,6 +52,10 @@ bool install_closes(const struct install *install);
  * transaction: until that is through packets judged by the old ruleset add the port again (nft_rhash_update
  * takes what is about to be deleted for missing). */
 bool install_forget_closed(struct install *install, struct error *err);
+/* Whether connections that the kernel admitted by itself stand or may stand: on a host that forwards nothing
+ * their segments are then looked for before those that have leases. Either way they pass; it is a matter of
+ * speed alone. False: it is as it was. */
+bool install_look_unseen_first(struct install *install, bool first, struct error *err);
 /* Only the last of install_ruleset. Nothing to do where `revoked` is empty. */
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err);
 
