@@ -280,6 +280,14 @@ bool __wrap_install_forget_closed(struct install *install, struct error *err) {
 	return false;
 }
 
+bool __wrap_install_look_unseen_first(struct install *install, bool first, struct error *err);
+bool __wrap_install_look_unseen_first(struct install *install, bool first, struct error *err) {
+	(void)install;
+	(void)first;
+	error_set(err, "it cannot");
+	return false;
+}
+
 enum dispatch __wrap_install_dispatch(const struct install *install);
 enum dispatch __wrap_install_dispatch(const struct install *install) {
 	(void)install;
