@@ -65,6 +65,33 @@ static void add_leases_of(struct daemon *daemon, const struct key *key, struct k
 		key_list_add(list, &inner);
 }
 
+/* ---- again ---- */
+
+struct listing {
+	struct daemon *daemon;
+	struct key_list cut;
+};
+
+static int note(const struct key *key, struct connection *connection, void *context) {
+	struct listing *listing = context;
+
+	if (connection->state == STATE_CUT)
+		add_leases_of(listing->daemon, key, &listing->cut);
+	return (int)connection->state;
+}
+
+bool daemon_install(struct daemon *daemon, struct error *err) {
+	struct listing listing = {.daemon = daemon};
+	struct revocation revocation;
+	bool done;
+
+	table_sweep(daemon->workplace.filter.table, clock_seconds(), note, &listing);
+	revocation = key_list_revocation(&listing.cut);
+	done = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, &revocation, err);
+	key_list_free(&listing.cut);
+	return done;
+}
+
 /* ---- chosen by the caller ---- */
 
 struct choice {

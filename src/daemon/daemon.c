@@ -193,7 +193,7 @@ static bool give_up_privileges(struct daemon *daemon, struct error *err) {
 static bool put_rules_in_kernel(struct daemon *daemon, struct error *err) {
 	log_write(&daemon->log, LOG_STARTING, NULL, "sallyportd %s starts with %s", SALLYPORT_VERSION,
 		  daemon->options->rules_file);
-	daemon->installed = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, err);
+	daemon->installed = daemon_install(daemon, err);
 	if (!daemon->installed)
 		return false;
 	busy_watch_forget_closed(daemon); /* not behind yet: it leaves the look to what follows */

@@ -11,6 +11,7 @@
 #include "sallyport/daemon/adopt.h"
 #include "sallyport/daemon/busy_watch.h"
 #include "sallyport/daemon/clock.h"
+#include "sallyport/daemon/cut.h"
 #include "sallyport/daemon/lease_watch.h"
 
 enum {
@@ -69,7 +70,7 @@ static void put_back(struct guard_watch *watch, struct daemon *daemon) {
 	/* Connections that only the table knew of, or that were opened without it. */
 	daemon_adopt_sockets(daemon);
 	daemon_adopt_translated(daemon);
-	if (!install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
+	if (!daemon_install(daemon, &err)) {
 		log_write(&daemon->log, LOG_FAILED, NULL,
 			  "another program changed our nftables table, and it cannot be put back: %s",
 			  err.text);

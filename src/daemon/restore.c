@@ -40,8 +40,15 @@ static bool has_run_out(const struct restoration *restoration, const struct save
 	       !state_is_doubtful(saved->state);
 }
 
+/* On a port that is busy still. Of others the next packet is judged anew, by its own interface. */
+static bool may_pass_unseen(const struct saved_connection *saved, const char *interface) {
+	return saved->key.protocol == PROTOCOL_TCP && interface && saved->state != TCP_SYN_SENT &&
+	       saved->state != TCP_SYN_RECV;
+}
+
 static void restore(const struct saved_connection *saved, void *context) {
 	struct restoration *restoration = context;
+	const char *interface = name_of(restoration, saved->interface);
 	struct keyed_connection wanted = {
 	    .key = saved->key,
 	    .connection =
@@ -59,13 +66,15 @@ static void restore(const struct saved_connection *saved, void *context) {
 	if (has_run_out(restoration, saved))
 		return;
 	/* Its socket may still be there, and must not bring it back. */
-	if (saved->state == STATE_CUT)
-		enter_connection(&restoration->daemon->workplace.filter, &wanted);
-	else if (!filter_recheck(restoration->policy, &wanted.key, &wanted.connection,
-				 name_of(restoration, saved->interface)))
+	if (saved->state != STATE_CUT &&
+	    !filter_recheck(restoration->policy, &wanted.key, &wanted.connection, interface)) {
 		restoration->refused++;
-	else
-		restoration->restored += enter_connection(&restoration->daemon->workplace.filter, &wanted);
+		if (!may_pass_unseen(saved, interface))
+			return;
+		wanted.connection.state = STATE_CUT;
+	}
+	if (enter_connection(&restoration->daemon->workplace.filter, &wanted))
+		restoration->restored += wanted.connection.state != STATE_CUT;
 }
 
 static void report(const struct restoration *restoration) {

@@ -52,7 +52,11 @@ static char *text_of(const struct diagnostics *diagnostics) {
 
 	while (length > 0 && text[length - 1] == '\n')
 		text[--length] = '\0';
-	return text ? text : strdup("");
+	if (!text)
+		text = strdup("");
+	if (!text)
+		abort(); /* not a byte is left: systemd starts us again */
+	return text;
 }
 
 struct ruleset *rules_load(const char *path, const struct settings *running, char **text, struct error *err) {

@@ -47,7 +47,7 @@ void put_busy_sets(struct compiler *compiler) {
 			      compiler->ruleset->settings.connections, CUT_MS, CUT_COLLECT_MS);
 }
 
-static void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
+void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
 	struct elements elements = {.batch = batch, .set = set, .type = type};
 
 	for (uint32_t port = 0; port < PORTS; port++) {
@@ -59,14 +59,15 @@ static void put_port_changes(struct batch *batch, const char *set, uint16_t type
 	elements_finish(&elements);
 }
 
-void put_busy_removal(struct batch *batch, const bool *ports, bool destroy) {
-	static const char *const sets[] = {BUSY_SET, UNSEEN_SET};
+void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy) {
+	if (!destroy)
+		put_port_changes(batch, set, NFT_MSG_NEWSETELEM, ports);
+	put_port_changes(batch, set, destroy ? DESTROY_ELEMENTS : NFT_MSG_DELSETELEM, ports);
+}
 
-	for (size_t i = 0; i < 2; i++) {
-		if (!destroy)
-			put_port_changes(batch, sets[i], NFT_MSG_NEWSETELEM, ports);
-		put_port_changes(batch, sets[i], destroy ? DESTROY_ELEMENTS : NFT_MSG_DELSETELEM, ports);
-	}
+void put_busy_removal(struct batch *batch, const bool *ports, bool destroy) {
+	put_port_removal(batch, BUSY_SET, ports, destroy);
+	put_port_removal(batch, UNSEEN_SET, ports, destroy);
 }
 
 static enum end local_end(enum direction direction) {
@@ -147,10 +148,9 @@ void expr_uncut(struct nftnl_rule *rule, enum family family) {
 }
 
 /* More than the rate makes its port busy, or keeps it so for another second. */
-static void finish_too_many(struct compiler *compiler, struct nftnl_rule *rule, const char *judge) {
-	uint32_t rate = compiler->ruleset->settings.busy_rate;
-
-	expr_rate_over(rule, rate, rate / 2 + 1);
+static void finish_too_many(struct compiler *compiler, struct nftnl_rule *rule, uint32_t burst,
+			    const char *judge) {
+	expr_rate_over(rule, compiler->ruleset->settings.busy_rate, burst);
 	expr_port_change(rule, END_DESTINATION, SET_UPDATE, BUSY_SET);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
@@ -160,18 +160,19 @@ static void finish_too_many(struct compiler *compiler, struct nftnl_rule *rule, 
  * flood on one port would make each other one busy too. On the ports of one that was cut it asks: its other
  * segments would be taken for that one's, unless the daemon knows it. */
 static void put_open(struct compiler *compiler, const char *chain, const char *judge) {
+	uint32_t rate = compiler->ruleset->settings.busy_rate;
 	struct nftnl_rule *rule;
 
 	put_cut(compiler, chain, DIRECTION_IN);
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
-	finish_too_many(compiler, rule, judge);
+	finish_too_many(compiler, rule, rate / 10 + 1, judge); /* a tenth more uses that up in BUSY_MS */
 	rule = rule_start(NFPROTO_INET, chain);
 	expr_port_in(rule, END_DESTINATION, BUSY_SET, 0);
 	expr_goto(rule, judge);
 	rule_finish(compiler, rule);
 
-	finish_too_many(compiler, rule_start(NFPROTO_INET, chain), judge);
+	finish_too_many(compiler, rule_start(NFPROTO_INET, chain), rate / 2 + 1, judge);
 	put_asking(compiler, chain);
 }
 

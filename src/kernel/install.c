@@ -119,13 +119,13 @@ static bool table_stands(struct install *install) {
  * rather than the leases, what was cut earlier is let go, or it all. */
 enum cuts { CUTS_ADDED, CUTS_ALONE, CUTS_LEFT_OUT };
 
-static void put_revoked(struct batch *batch, const struct install *install, const struct revocation *revoked,
+/* Returns whether any stands in `cut` by it. */
+static bool put_revoked(struct batch *batch, const struct install *install, const struct revocation *revoked,
 			const uint32_t *open_owners, enum cuts cuts) {
 	put_revocation(batch, revoked, install->can_destroy);
 	if (cuts == CUTS_ALONE)
 		put_cuts_flush(batch);
-	if (cuts != CUTS_LEFT_OUT)
-		put_cuts(batch, revoked, open_owners);
+	return cuts != CUTS_LEFT_OUT && put_cuts(batch, revoked, open_owners, install->can_destroy);
 }
 
 static void note_cut(const struct nlattr *element, void *context) {
@@ -151,7 +151,7 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			made);
-	if (revoked && install->standing)
+	if (revoked)
 		put_revoked(&batch, install, revoked, made->open_owners, cuts);
 	if (send_and_free(install, &batch, code, err))
 		return true;
@@ -173,6 +173,8 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);
 	if (done && !table_stands(install)) {
 		inventory_free(&made);
+		install->standing = false;
+		watch_doubt(install->watch);
 		done = error_set(err, "nftables took the ruleset, but table inet " TABLE_NAME
 				      " is not there; is another program removing it?");
 	}
@@ -242,11 +244,9 @@ bool install_look_unseen_first(struct install *install, bool first, struct error
 	return done;
 }
 
-static void put_revoked_and_heeded(struct batch *batch, const struct install *install,
-				   const struct revocation *revoked, enum cuts cuts) {
+static void put_heed(struct batch *batch, const struct install *install) {
 	struct compile_options heedful = install->options;
 
-	put_revoked(batch, install, revoked, install->inventory.open_owners, cuts);
 	heedful.heeds_cuts = true;
 	if (install->passes_unseen && !install->options.heeds_cuts)
 		compile_segments(batch, &heedful);
@@ -254,7 +254,7 @@ static void put_revoked_and_heeded(struct batch *batch, const struct install *in
 
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err) {
 	int code = ENFILE;
-	bool done = false;
+	bool done = false, cut = false;
 
 	if (revoked->count == 0 || !install->standing)
 		return true;
@@ -262,10 +262,12 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 		struct batch batch;
 
 		batch_begin(&batch);
-		put_revoked_and_heeded(&batch, install, revoked, cuts);
+		cut = put_revoked(&batch, install, revoked, install->inventory.open_owners, cuts);
+		if (cut)
+			put_heed(&batch, install);
 		done = send_and_free(install, &batch, &code, err);
 	}
-	install->options.heeds_cuts = install->options.heeds_cuts || done;
+	install->options.heeds_cuts = install->options.heeds_cuts || (done && cut);
 	return done;
 }
 

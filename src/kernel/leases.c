@@ -107,28 +107,27 @@ void put_revocation(struct batch *batch, const struct revocation *revoked, bool 
 	put_lease_removal(batch, revoked, FAMILY_IPV6, destroy);
 }
 
-static void put_cut_ports(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners) {
-	struct elements elements = {.batch = batch, .set = CUT_PORTS, .type = NFT_MSG_NEWSETELEM};
-	bool put[PORTS] = {false};
+/* What is there already would keep its time, and then not outlive the connections that are cut now. */
+static bool put_cut_ports(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners,
+			  bool destroy) {
+	bool ports[PORTS] = {false}, any = false;
 
 	for (size_t i = 0; i < cut->count; i++) {
-		const struct key *key = &cut->keys[i];
-		uint16_t wire = htons(key->local_port);
-
-		if (put[key->local_port] || !is_admitted(key, open_owners))
+		if (!is_admitted(&cut->keys[i], open_owners))
 			continue;
-		put[key->local_port] = true;
-		put_element(&elements, &wire, sizeof(wire), 0);
+		ports[cut->keys[i].local_port] = any = true;
 	}
-	elements_finish(&elements);
+	put_port_removal(batch, CUT_PORTS, ports, destroy);
+	put_port_changes(batch, CUT_PORTS, NFT_MSG_NEWSETELEM, ports);
+	return any;
 }
 
-void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners) {
+bool put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners, bool destroy) {
 	if (!open_owners)
-		return;
+		return false;
 	put_keys(batch, CUT_SET_IPV4, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV4, open_owners);
 	put_keys(batch, CUT_SET_IPV6, NFT_MSG_NEWSETELEM, cut, FAMILY_IPV6, open_owners);
-	put_cut_ports(batch, cut, open_owners);
+	return put_cut_ports(batch, cut, open_owners, destroy);
 }
 
 void put_cuts_flush(struct batch *batch) {

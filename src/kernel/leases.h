@@ -14,8 +14,8 @@
 void put_revocation(struct batch *batch, const struct revocation *revoked, bool destroy);
 
 /* Appends what keeps the kernel from admitting these connections by itself (busy.c); `open_owners` of the
- * inventory, NULL: nobody knows, nothing is done. */
-void put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners);
+ * inventory, NULL: nobody knows, nothing is done. False: it would admit none of them anyway. */
+bool put_cuts(struct batch *batch, const struct revocation *cut, const uint32_t *open_owners, bool destroy);
 /* Appends that nobody is kept so any more. */
 void put_cuts_flush(struct batch *batch);
 

@@ -149,6 +149,10 @@ bool watch_send(struct watch *watch, struct batch *batch, int *code, struct erro
 	return batch_send(batch, watch->ours, code, err);
 }
 
+void watch_doubt(struct watch *watch) {
+	watch->missed = true;
+}
+
 /* ---- those of others ---- */
 
 static const char *name_in(const struct nlmsghdr *message, uint16_t type) {

@@ -23,6 +23,8 @@ bool watch_stands(const struct watch *watch);
 /* As batch_send, without listening meanwhile. */
 bool watch_send(struct watch *watch, struct batch *batch, int *code, struct error *err);
 
+/* What stands in the kernel may not be what we think: the next watch_saw_change is true. */
+void watch_doubt(struct watch *watch);
 /* Drains the events; true: somebody else has changed a table of ours, or may have. */
 bool watch_saw_change(struct watch *watch);
 

@@ -116,6 +116,24 @@ def test_a_port_stays_busy_for_as_long_as_so_many_come(firewall, everywhere, ser
         assert daemon.reason("pass.rule") - asked < seconds / 2
 
 
+def test_a_port_stays_busy_at_little_more_than_the_rate(firewall, servers, net, side):
+    rate, seconds = 100, 5
+    daemon = firewall(RULES.replace("above 1/s", f"above {rate}/s"))
+    servers.tcp(80)
+    with muted(net.cli), Wire(net) as wire:
+        frames = [bytes(Ether(src=wire.mac, dst=wire.peer_mac) / ip(side, side.cli, side.srv)
+                        / TCP(sport=20000 + number, dport=80, flags="S", seq=7))
+                  for number in range(seconds * rate * 13 // 10)]
+        start, asked = time.monotonic(), None
+        for number, frame in enumerate(frames):
+            wait_for(lambda at=start + number * seconds / len(frames): time.monotonic() >= at, "its time", 5, 0.0005)
+            if asked is None and admitted(daemon):
+                asked = daemon.reason("pass.rule")
+            wire.socket.send(frame)
+    assert asked is not None, "the port was not busy"
+    assert daemon.reason("pass.rule") - asked < rate
+
+
 def test_when_the_host_is_calm_again_the_daemon_knows_them(firewall, everywhere, servers, net, side):
     daemon = firewall(RULES)
     servers.tcp(80)
@@ -225,21 +243,63 @@ def test_segments_are_looked_up_among_busy_ports_first_only_where_there_are_some
         wait_for(first, "busy ports come first again", 5)
 
 
-@pytest.mark.parametrize("event", ["reload", "restart"])
+def remake(daemon, namespace, event):
+    """Whatever the kernel held of ours may be gone by it."""
+    if event == "reload":
+        daemon.reload(RULES)
+    elif event == "restart":
+        daemon.restart()
+    elif event == "stop and start":
+        daemon.stop()
+        daemon.start()
+    else:
+        namespace.run("nft", "flush", "ruleset")
+        wait_for(lambda: "it is back" in daemon.log(), "the table is back")
+
+
+@pytest.mark.parametrize("event", ["reload", "restart", "stop and start", "flush by another program"])
 def test_what_was_killed_stays_so_on_a_busy_port(firewall, everywhere, servers, net, side, event):
     daemon = firewall(RULES)
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv) as socks:
         victim, another, *others = socks
         daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
-        if event == "reload":
-            daemon.reload(RULES)
-        else:
-            daemon.restart()
-        assert is_cut(victim)
-        daemon.sallyport("kill", "port", str(another.getsockname()[1]))
-        assert is_cut(another)
-        assert all(echo(sock) for sock in others)
+        remake(daemon, net.srv, event)
+        with crowd(daemon, net.cli, side.srv):
+            assert is_cut(victim)
+            daemon.sallyport("kill", "port", str(another.getsockname()[1]))
+            assert is_cut(another)
+            assert all(echo(sock) for sock in others)
+
+
+def test_what_other_rules_forbid_at_a_restart_stays_out_of_a_busy_port(
+        firewall, everywhere, servers, net, side):
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        wait_list_is_right(daemon, net.srv)
+        daemon.stop_for_restart()
+        daemon.write("sallyport.rules", BUSY + f"drop in tcp 80 from {side.cli}\nallow in tcp 80\n")
+        daemon.start()
+        assert all(is_cut(sock, 0.5) for sock in socks)
+
+
+def ports_left(namespace):
+    """Seconds that the ports of what was cut are known for."""
+    said = json.loads(namespace.run("nft", "-j", "list", "set", "inet", "sallyport", "cut_ports").stdout)
+    return [element["elem"]["expires"] for element in said["nftables"][-1]["set"].get("elem", [])]
+
+
+def test_a_second_kill_renews_what_the_first_left(firewall, servers, net, side):
+    """Else nobody would look for the second when the first has run out."""
+    daemon = firewall(RULES)
+    servers.tcp(80)
+    with crowd(daemon, net.cli, side.srv) as socks:
+        daemon.sallyport("kill", "port", str(socks[0].getsockname()[1]))
+        whole, = ports_left(net.srv)
+        wait_for(lambda: ports_left(net.srv)[0] < whole, "time goes by", 5)
+        daemon.sallyport("kill", "port", str(socks[1].getsockname()[1]))
+        assert ports_left(net.srv) == [whole]
 
 
 def reset_sockets(net, port):

@@ -32,6 +32,10 @@ void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct k
  * cut. */
 size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy);
 
+/* The rules in force into the kernel, whatever stands there, and with them who is cut: it must not be let in
+ * as one of a busy port. False: nothing has changed. */
+bool daemon_install(struct daemon *daemon, struct error *err);
+
 /* Returns when no packet is judged any more by what was true before the call. */
 void daemon_settle_workers(struct daemon *daemon);
 
