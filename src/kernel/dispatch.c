@@ -179,7 +179,8 @@ static void put_tcp(struct compiler *compiler, const struct way *way) {
 }
 
 /* Segments of a port whose connections the kernel admits need no lease where the host's sockets tell the
- * daemon of them; for somebody behind this host the leases do, and copies of how a handshake ends. */
+ * daemon of them; for somebody behind this host the leases do, and copies of how a handshake ends. Neither
+ * those nor the segments that have leases are to pay for both look-ups. */
 static bool is_unseen_first(const struct compiler *compiler) {
 	return compiler->options->unseen_first && !compiler->options->forwards;
 }
