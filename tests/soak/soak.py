@@ -26,7 +26,7 @@ from accounts import (Ledger, descriptors, resident, slab, slab_growth, strange_
 from clients import OPEN, outcome  # noqa: E402
 from daemon import BUILD, SANITIZER, Daemon  # noqa: E402
 from net import BOTH, IPV4, Network, Timeout, interrupt_on_signals, scratch_directory, sweep, wait_for  # noqa: E402
-from traffic import CHURN, RULES, VICTIMS, WEB, Traffic  # noqa: E402
+from traffic import CHURN, RULES, VICTIM, VICTIMS, WEB, Traffic  # noqa: E402
 
 DEBUG = BUILD.endswith("debug")
 # One of each is drawn until the deck is through; then it is shuffled anew.
@@ -64,7 +64,8 @@ class Soak:
 
     def kill(self):
         sock = self.traffic.victim(self.random.choice(BOTH))
-        self.daemon.sallyport("kill", "remote-port", str(sock.getsockname()[1]))
+        # Its port alone might be that of another connection of the client too.
+        self.daemon.sallyport("kill", "local-port", str(VICTIM), "remote-port", str(sock.getsockname()[1]))
         self.cut(sock, "a killed connection")
 
     def forbid(self):
