@@ -58,17 +58,16 @@ void diagnostics_add(struct diagnostics *diagnostics, enum severity severity, co
 	}
 	++*counter; /* even where memory fails below: an error must not get lost */
 	added = array_add(&diagnostics->items, &diagnostics->count, sizeof *added);
-	if (!added) {
-		diagnostics->lost = true;
+	if (added && fill(added, place, source, message)) {
+		added->severity = severity;
+		added->column = column;
+		added->length = length ? length : 1;
 		return;
 	}
-	added->severity = severity;
-	added->column = column;
-	added->length = length ? length : 1;
-	if (!fill(added, place, source, message)) {
+	diagnostics->lost = true;
+	if (added) {
 		diagnostic_clear(added);
 		diagnostics->count--;
-		diagnostics->lost = true;
 	}
 }
 

@@ -55,90 +55,87 @@ static void take_back(struct daemon *daemon, const struct key_list *list) {
 			  "out of memory: some leases of connections that were cut run out by themselves");
 }
 
+/* Over the whole table; the leases of what it finds are listed. */
+struct walk {
+	struct daemon *daemon;
+	struct key_list *list;
+	/* how it finds */
+	cut_stays *stays;
+	void *context; /* of `stays` */
+	const struct policy *policy;
+};
+
+static size_t sweep(struct walk *walk, table_visit *visit) {
+	return table_sweep(walk->daemon->workplace.filter.table, clock_seconds(), visit, walk);
+}
+
 /* What a socket of this host sends on a redirected connection has a lease of its own, under the port that the
  * socket has. */
-static void add_leases_of(struct daemon *daemon, const struct key *key, struct key_list *list) {
+static void list_leases_of(const struct walk *walk, const struct key *key) {
+	const struct daemon *daemon = walk->daemon;
 	struct key inner;
 
-	key_list_add(list, key);
+	key_list_add(walk->list, key);
 	if (daemon->workplace.redirects_seen && translation_inner(daemon->translations, key, &inner))
-		key_list_add(list, &inner);
+		key_list_add(walk->list, &inner);
 }
 
 /* ---- again ---- */
 
-struct listing {
-	struct daemon *daemon;
-	struct key_list cut;
-};
-
-static int note(const struct key *key, struct connection *connection, void *context) {
-	struct listing *listing = context;
-
+static int find_cut(const struct key *key, struct connection *connection, void *context) {
 	if (connection->state == STATE_CUT)
-		add_leases_of(listing->daemon, key, &listing->cut);
+		list_leases_of(context, key);
 	return (int)connection->state;
 }
 
 bool daemon_install(struct daemon *daemon, struct error *err) {
-	struct listing listing = {.daemon = daemon};
+	struct key_list cut = {0};
+	struct walk walk = {.daemon = daemon, .list = &cut};
 	struct revocation revocation;
 	bool done;
 
-	table_sweep(daemon->workplace.filter.table, clock_seconds(), note, &listing);
-	revocation = key_list_revocation(&listing.cut);
+	sweep(&walk, find_cut);
+	revocation = key_list_revocation(&cut);
 	done = install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, &revocation, err);
-	key_list_free(&listing.cut);
+	key_list_free(&cut);
 	return done;
 }
 
 /* ---- chosen by the caller ---- */
 
-struct choice {
-	struct daemon *daemon;
-	cut_stays *stays;
-	void *context;
-	struct key_list cut;
-};
+static int choose(const struct key *key, struct connection *connection, void *context) {
+	const struct walk *walk = context;
 
-static int visit(const struct key *key, struct connection *connection, void *context) {
-	struct choice *choice = context;
-
-	if (choice->stays(key, connection, choice->context))
+	if (walk->stays(key, connection, walk->context))
 		return (int)connection->state;
-	add_leases_of(choice->daemon, key, &choice->cut);
+	list_leases_of(walk, key);
 	return STATE_CUT;
 }
 
 size_t daemon_cut(struct daemon *daemon, cut_stays *stays, void *context) {
-	struct choice choice = {.daemon = daemon, .stays = stays, .context = context};
-	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), visit, &choice);
+	struct key_list cut = {0};
+	struct walk walk = {.daemon = daemon, .list = &cut, .stays = stays, .context = context};
+	size_t count = sweep(&walk, choose);
 
 	daemon_settle_workers(daemon);
-	take_back(daemon, &choice.cut);
-	key_list_free(&choice.cut);
+	take_back(daemon, &cut);
+	key_list_free(&cut);
 	return count;
 }
 
 /* ---- chosen by new rules ---- */
 
-struct judging {
-	struct daemon *daemon;
-	const struct policy *policy;
-	struct key_list *unleased;
-};
-
-static const char *interface_of(const struct judging *judging, const struct connection *connection) {
-	return connection->interface ? links_name(judging->daemon->links, connection->interface) : NULL;
+static const char *interface_of(const struct walk *walk, const struct connection *connection) {
+	return connection->interface ? links_name(walk->daemon->links, connection->interface) : NULL;
 }
 
 static int judge(const struct key *key, struct connection *connection, void *context) {
-	struct judging *judging = context;
+	const struct walk *walk = context;
 	uint32_t flags = connection->flags;
-	bool allowed = filter_recheck(judging->policy, key, connection, interface_of(judging, connection));
+	bool allowed = filter_recheck(walk->policy, key, connection, interface_of(walk, connection));
 
 	if (!allowed || flags != connection->flags)
-		add_leases_of(judging->daemon, key, judging->unleased);
+		list_leases_of(walk, key);
 	return allowed ? (int)connection->state : STATE_CUT;
 }
 
@@ -150,15 +147,15 @@ static int foresee(const struct key *key, struct connection *connection, void *c
 }
 
 void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct key_list *list) {
-	struct judging judging = {daemon, next, list};
+	struct walk walk = {.daemon = daemon, .list = list, .policy = next};
 
-	table_sweep(daemon->workplace.filter.table, clock_seconds(), foresee, &judging);
+	sweep(&walk, foresee);
 }
 
 size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy) {
 	struct key_list unleased = {0};
-	struct judging judging = {daemon, policy, &unleased};
-	size_t count = table_sweep(daemon->workplace.filter.table, clock_seconds(), judge, &judging);
+	struct walk walk = {.daemon = daemon, .list = &unleased, .policy = policy};
+	size_t count = sweep(&walk, judge);
 
 	take_back(daemon, &unleased);
 	key_list_free(&unleased);

@@ -4,6 +4,7 @@
  */
 #include "sallyport/daemon/forwarding_watch.h"
 
+#include "sallyport/daemon/cut.h"
 #include "sallyport/kernel/forwarding.h"
 
 static bool host_forwards(const struct daemon *daemon) {
@@ -29,7 +30,7 @@ void forwarding_watch_event(struct daemon *daemon) {
 	install_set_forwards(daemon->install, forwards);
 	if (!daemon->installed)
 		return;
-	if (install_ruleset(daemon->install, daemon_policy(daemon)->ruleset, NULL, &err)) {
+	if (daemon_install(daemon, &err)) {
 		log_write(&daemon->log, LOG_REINSTALLED, NULL, "this host %s packets now: what leaves is %s",
 			  forwards ? "forwards" : "does not forward", forwards ? "learned" : "its own");
 		return;

@@ -48,7 +48,7 @@ static bool may_pass_unseen(const struct saved_connection *saved, const char *in
 
 static void restore(const struct saved_connection *saved, void *context) {
 	struct restoration *restoration = context;
-	const char *interface = name_of(restoration, saved->interface);
+	const char *interface;
 	struct keyed_connection wanted = {
 	    .key = saved->key,
 	    .connection =
@@ -65,6 +65,7 @@ static void restore(const struct saved_connection *saved, void *context) {
 
 	if (has_run_out(restoration, saved))
 		return;
+	interface = name_of(restoration, saved->interface);
 	/* Its socket may still be there, and must not bring it back. */
 	if (saved->state != STATE_CUT &&
 	    !filter_recheck(restoration->policy, &wanted.key, &wanted.connection, interface)) {

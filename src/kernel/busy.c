@@ -12,7 +12,6 @@
  * them from the host's sockets, and of those behind this host from the leases. What it was told to kill
  * stands in `cut`, or the kernel would let it in again.
  */
-#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
@@ -45,24 +44,6 @@ void put_busy_sets(struct compiler *compiler) {
 	for (size_t i = 0; i < 2; i++)
 		put_tuple_set(compiler->batch, cut_set(families[i]), next_set_id(compiler), families[i],
 			      compiler->ruleset->settings.connections, CUT_MS, CUT_COLLECT_MS);
-}
-
-void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
-	struct elements elements = {.batch = batch, .set = set, .type = type};
-
-	for (uint32_t port = 0; port < PORTS; port++) {
-		uint16_t wire = htons((uint16_t)port);
-
-		if (ports[port])
-			put_element(&elements, &wire, sizeof(wire), 0);
-	}
-	elements_finish(&elements);
-}
-
-void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy) {
-	if (!destroy)
-		put_port_changes(batch, set, NFT_MSG_NEWSETELEM, ports);
-	put_port_changes(batch, set, destroy ? DESTROY_ELEMENTS : NFT_MSG_DELSETELEM, ports);
 }
 
 void put_busy_removal(struct batch *batch, const bool *ports, bool destroy) {

@@ -269,6 +269,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 	if (old)
 		put_deletions(&compiler);
 	put_everything(&compiler);
+	made->passes_unseen = compiler.admits && !options->forwards;
 }
 
 void compile_segments(struct batch *batch, const struct compile_options *options) {

@@ -19,7 +19,8 @@ struct names {
 };
 struct inventory {
 	struct names sets, counters;
-	bool learns; /* there are base chains at postrouting */
+	bool learns;        /* there are base chains at postrouting */
+	bool passes_unseen; /* there are chains for compile_segments */
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
@@ -138,10 +139,6 @@ void put_busy_sets(struct compiler *compiler);
 /* What was admitted to these of PORTS passes no more without the daemon's knowledge. `destroy`: see
  * put_revocation. */
 void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
-/* Of these of PORTS in a set of ports: `type` NFT_MSG_NEWSETELEM or one that deletes; and out of it, there or
- * not. */
-void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports);
-void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);

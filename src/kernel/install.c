@@ -23,7 +23,6 @@ struct install {
 	struct watch *watch;
 	struct compile_options options;
 	struct marks marks; /* of the ruleset that stands */
-	bool passes_unseen; /* that has chains for compile_segments */
 	bool can_destroy;   /* see probe.h */
 	bool standing;      /* `inventory` is what stands in the kernel */
 	struct inventory inventory;
@@ -119,13 +118,21 @@ static bool table_stands(struct install *install) {
  * rather than the leases, what was cut earlier is let go, or it all. */
 enum cuts { CUTS_ADDED, CUTS_ALONE, CUTS_LEFT_OUT };
 
-/* Returns whether any stands in `cut` by it. */
+/* Behind the ruleset that `inventory` is of. Returns whether any stands in `cut` by it: segments are then
+ * looked up there. */
 static bool put_revoked(struct batch *batch, const struct install *install, const struct revocation *revoked,
-			const uint32_t *open_owners, enum cuts cuts) {
+			const struct inventory *inventory, enum cuts cuts) {
+	struct compile_options heedful = install->options;
+	bool cut;
+
 	put_revocation(batch, revoked, install->can_destroy);
 	if (cuts == CUTS_ALONE)
 		put_cuts_flush(batch);
-	return cuts != CUTS_LEFT_OUT && put_cuts(batch, revoked, open_owners, install->can_destroy);
+	cut = cuts != CUTS_LEFT_OUT && put_cuts(batch, revoked, inventory->open_owners, install->can_destroy);
+	heedful.heeds_cuts = true;
+	if (cut && inventory->passes_unseen && !install->options.heeds_cuts)
+		compile_segments(batch, &heedful);
+	return cut;
 }
 
 static void note_cut(const struct nlattr *element, void *context) {
@@ -147,16 +154,18 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
 			 struct error *err) {
 	struct batch batch;
+	bool cut;
 
 	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			made);
-	if (revoked)
-		put_revoked(&batch, install, revoked, made->open_owners, cuts);
-	if (send_and_free(install, &batch, code, err))
-		return true;
-	inventory_free(made);
-	return false;
+	cut = revoked && put_revoked(&batch, install, revoked, made, cuts);
+	if (!send_and_free(install, &batch, code, err)) {
+		inventory_free(made);
+		return false;
+	}
+	install->options.heeds_cuts = install->options.heeds_cuts || cut;
+	return true;
 }
 
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
@@ -168,7 +177,7 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
-	install->options.heeds_cuts = (revoked && revoked->count > 0) || any_cut_stands(install);
+	install->options.heeds_cuts = any_cut_stands(install);
 	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++)
 		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);
 	if (done && !table_stands(install)) {
@@ -185,7 +194,6 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	inventory_free(&install->inventory);
 	install->inventory = made;
 	install->marks = marks_of(ruleset->settings.mark_mask);
-	install->passes_unseen = settings_allow_busy(&ruleset->settings) && !install->options.forwards;
 	install->standing = true;
 	return true;
 }
@@ -234,7 +242,7 @@ bool install_look_unseen_first(struct install *install, bool first, struct error
 	bool done;
 
 	install->options.unseen_first = first;
-	if (first == before || !install->standing || !install->passes_unseen)
+	if (first == before || !install->standing || !install->inventory.passes_unseen)
 		return true;
 	batch_begin(&batch);
 	compile_segments(&batch, &install->options);
@@ -242,14 +250,6 @@ bool install_look_unseen_first(struct install *install, bool first, struct error
 	if (!done)
 		install->options.unseen_first = before;
 	return done;
-}
-
-static void put_heed(struct batch *batch, const struct install *install) {
-	struct compile_options heedful = install->options;
-
-	heedful.heeds_cuts = true;
-	if (install->passes_unseen && !install->options.heeds_cuts)
-		compile_segments(batch, &heedful);
 }
 
 bool install_revoke(struct install *install, const struct revocation *revoked, struct error *err) {
@@ -262,9 +262,7 @@ bool install_revoke(struct install *install, const struct revocation *revoked, s
 		struct batch batch;
 
 		batch_begin(&batch);
-		cut = put_revoked(&batch, install, revoked, install->inventory.open_owners, cuts);
-		if (cut)
-			put_heed(&batch, install);
+		cut = put_revoked(&batch, install, revoked, &install->inventory, cuts);
 		done = send_and_free(install, &batch, &code, err);
 	}
 	install->options.heeds_cuts = install->options.heeds_cuts || (done && cut);

@@ -207,6 +207,24 @@ void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, ui
 	put_set(batch, set);
 }
 
+void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
+	struct elements elements = {.batch = batch, .set = set, .type = type};
+
+	for (uint32_t port = 0; port < PORTS; port++) {
+		uint16_t wire = htons((uint16_t)port);
+
+		if (ports[port])
+			put_element(&elements, &wire, sizeof(wire), 0);
+	}
+	elements_finish(&elements);
+}
+
+void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy) {
+	if (!destroy)
+		put_port_changes(batch, set, NFT_MSG_NEWSETELEM, ports);
+	put_port_changes(batch, set, destroy ? DESTROY_ELEMENTS : NFT_MSG_DELSETELEM, ports);
+}
+
 /* chain NULL: drop. */
 static void put_verdict(struct nlmsghdr *message, const char *chain) {
 	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);

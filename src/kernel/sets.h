@@ -82,6 +82,10 @@ void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum fami
 
 /* A set of ports, filled by packets: elements run out after `timeout_ms`. */
 void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, uint32_t timeout_ms);
+/* Of these of PORTS in such a set: `type` NFT_MSG_NEWSETELEM or one that deletes; and out of it, there or not
+ * (`destroy`: the kernel has DESTROY_ELEMENTS). */
+void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports);
+void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy);
 
 /* Takes all elements out; the set stays. What follows in the transaction fills it again, and a
  * look-up sees the old elements or the new, never none. */

@@ -16,7 +16,7 @@ from leases import HALVES, LEASES, Key, end_lease, end_leases, family_set, key_o
 from load import Load, short_connections
 from net import wait_for
 from tcp_peer import PORTS, Peer, mute
-from test_forwarding import at_home  # noqa: F401  a fixture
+from test_forwarding import at_home, learns  # noqa: F401  a fixture
 from test_leases import lost, wait_nothing_lost
 from test_nat import published  # noqa: F401  a fixture
 from wire import Wire, ip
@@ -228,6 +228,17 @@ def test_segments_are_looked_up_in_cut_only_while_something_is(firewall, at_home
         assert checks() == 0
 
 
+def test_a_cut_elsewhere_costs_the_segments_of_busy_ports_nothing(
+        firewall, at_home, servers_at, net, side):  # noqa: F811
+    servers_at(net.cli).tcp(81)
+    daemon = firewall(RULES + "allow out tcp 81\n")
+    with connect(net.srv, side.cli, 81) as sock:
+        assert echo(sock)
+        daemon.reload(RULES)
+        assert is_cut(sock)
+        assert "@cut_ports" not in segment_rules(net.srv)
+
+
 def test_segments_are_looked_up_among_busy_ports_first_only_where_there_are_some(
         firewall, at_home, servers, net, side):  # noqa: F811
     def first():
@@ -243,7 +254,7 @@ def test_segments_are_looked_up_among_busy_ports_first_only_where_there_are_some
         wait_for(first, "busy ports come first again", 5)
 
 
-def remake(daemon, namespace, event):
+def remake(daemon, net, event):
     """Whatever the kernel held of ours may be gone by it."""
     if event == "reload":
         daemon.reload(RULES)
@@ -252,19 +263,25 @@ def remake(daemon, namespace, event):
     elif event == "stop and start":
         daemon.stop()
         daemon.start()
+    elif event == "forwarding turned and back":
+        before = learns(net.srv)
+        for forwards in (not before, before):
+            net.forward(forwards)
+            wait_for(lambda forwards=forwards: learns(net.srv) == forwards, f"it learns: {forwards}", 5)
     else:
-        namespace.run("nft", "flush", "ruleset")
+        net.srv.run("nft", "flush", "ruleset")
         wait_for(lambda: "it is back" in daemon.log(), "the table is back")
 
 
-@pytest.mark.parametrize("event", ["reload", "restart", "stop and start", "flush by another program"])
+@pytest.mark.parametrize("event", ["reload", "restart", "stop and start", "forwarding turned and back",
+                                   "flush by another program"])
 def test_what_was_killed_stays_so_on_a_busy_port(firewall, everywhere, servers, net, side, event):
     daemon = firewall(RULES)
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv) as socks:
         victim, another, *others = socks
         daemon.sallyport("kill", "port", str(victim.getsockname()[1]))
-        remake(daemon, net.srv, event)
+        remake(daemon, net, event)
         with crowd(daemon, net.cli, side.srv):
             assert is_cut(victim)
             daemon.sallyport("kill", "port", str(another.getsockname()[1]))
@@ -454,8 +471,8 @@ def unseen(namespace):
 
 @pytest.mark.parametrize("rules, goes_on", [(RULES + "allow in tcp 81\n", True),
                                             (RULES.replace("80", "81"), False)], ids=["open", "closed"])
-def test_handshakes_under_way_survive_a_restart_where_the_port_stays_open(firewall, everywhere, servers, net, side, rules,
-                                                                          goes_on):
+def test_handshakes_under_way_survive_a_restart_where_the_port_stays_open(firewall, everywhere, servers, net, side,
+                                                                          rules, goes_on):
     """A SYN that the kernel admitted before is in no memory but that its port was busy."""
     daemon = firewall(RULES)
     servers.tcp(80)

@@ -20,7 +20,8 @@ $(B)/tests/fuzz/%.o: CPPFLAGS_ALL += -Itests/unit
 wrap = $(patsubst %,-Wl$(,)--wrap=%,$(1))
 , := ,
 FUZZ_WRAP_control := $(call wrap,install_counters install_ruleset install_revoke install_closes install_forget_closed \
-                       install_look_unseen_first install_dispatch install_forwards loop_guard_packets copier_figures packet_log_suppressed log_write)
+                       install_look_unseen_first install_dispatch install_forwards \
+                       loop_guard_packets copier_figures packet_log_suppressed log_write)
 FUZZ_WRAP_answer  := $(call wrap,session_open)
 
 else

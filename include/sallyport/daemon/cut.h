@@ -33,7 +33,7 @@ void daemon_find_cuts(struct daemon *daemon, const struct policy *next, struct k
 size_t daemon_cut_forbidden(struct daemon *daemon, const struct policy *policy);
 
 /* The rules in force into the kernel, whatever stands there, and with them who is cut: it must not be let in
- * as one of a busy port. False: nothing has changed. */
+ * as one of a busy port. False: see install_ruleset. */
 bool daemon_install(struct daemon *daemon, struct error *err);
 
 /* Returns when no packet is judged any more by what was true before the call. */

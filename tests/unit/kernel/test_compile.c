@@ -414,6 +414,77 @@ static void a_detached_ruleset_still_marks_what_it_would_ask(void **state) {
 	assert_int_equal(reading.kinds[NFT_MSG_NEWRULE], 1);
 }
 
+/* Nobody has written what stands between attributes. */
+static void clear_padding(uint8_t *attributes, size_t length) {
+	struct nlattr *attribute = (struct nlattr *)attributes;
+
+	for (int left = (int)length; mnl_attr_ok(attribute, left); attribute = mnl_attr_next(attribute)) {
+		uint8_t *payload = mnl_attr_get_payload(attribute);
+		size_t size = mnl_attr_get_payload_len(attribute);
+
+		if (attribute->nla_type & NLA_F_NESTED)
+			clear_padding(payload, size);
+		else
+			memset(payload + size, 0, MNL_ALIGN(size) - size);
+		left -= MNL_ALIGN(attribute->nla_len);
+	}
+}
+
+/* The rules of `chain` that a batch makes, as the kernel reads them, in order. Returns their bytes. */
+static size_t read_chain(const struct batch *batch, const char *chain, uint8_t *rules, size_t room) {
+	const struct nlmsghdr *message;
+	int left = (int)batch->length;
+	size_t length = 0, header = MNL_ALIGN(sizeof(struct nfgenmsg));
+
+	for (message = (const struct nlmsghdr *)batch->bytes; mnl_nlmsg_ok(message, left);
+	     message = mnl_nlmsg_next(message, &left)) {
+		size_t size = mnl_nlmsg_get_payload_len(message);
+
+		if (message->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
+		    strcmp(mnl_attr_get_str(find_top(message, NFTA_RULE_CHAIN)), chain) != 0)
+			continue;
+		assert_true(length + size <= room);
+		memcpy(rules + length, mnl_nlmsg_get_payload(message), size);
+		clear_padding(rules + length + header, size - header);
+		length += size;
+	}
+	return length;
+}
+
+/* The daemon changes them while the ruleset stands; the next reload must not change them back. */
+static void segments_filled_anew_are_those_of_the_ruleset(void **state) {
+	static const char *const chains[] = {"in_ack",  "in_answer",  "in_end",
+					     "out_ack", "out_answer", "out_end"};
+	static uint8_t whole[65536], anew[65536];
+	struct ruleset *ruleset = must_load("busy above 100/s\nallow in tcp 80\n");
+	(void)state;
+
+	for (unsigned way = 0; way < 4; way++) {
+		struct compile_options options = at_home;
+		struct inventory made = {0};
+		struct batch rules, segments;
+
+		options.heeds_cuts = way & 1;
+		options.unseen_first = way & 2;
+		batch_begin(&rules);
+		compile_ruleset(&rules, ruleset, &options, NULL, &made);
+		assert_true(made.passes_unseen);
+		batch_begin(&segments);
+		compile_segments(&segments, &options);
+		for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+			size_t length = read_chain(&rules, chains[i], whole, sizeof(whole));
+
+			assert_true(length > 0);
+			assert_int_equal(read_chain(&segments, chains[i], anew, sizeof(anew)), length);
+			assert_memory_equal(anew, whole, length);
+		}
+		inventory_free(&made);
+		batch_free(&rules);
+		assert_int_equal(read_batch(&segments).kinds[NFT_MSG_DELRULE], 6);
+	}
+	ruleset_free(ruleset);
+}
+
 /* Before Linux 6.3 what is to be deleted has to be there. */
 static void a_port_leaves_both_busy_sets_by_itself(void **state) {
 	enum { DESTROY_SETELEM = 30 };
@@ -579,6 +650,7 @@ int main(void) {
 	    cmocka_unit_test(either_dispatch_queues_in_one_chain),
 	    cmocka_unit_test(conntrack_is_never_started),
 	    cmocka_unit_test(a_detached_ruleset_still_marks_what_it_would_ask),
+	    cmocka_unit_test(segments_filled_anew_are_those_of_the_ruleset),
 	    cmocka_unit_test(a_port_leaves_both_busy_sets_by_itself),
 	    cmocka_unit_test(a_revocation_takes_just_its_leases_and_handshakes_under_way),
 	    cmocka_unit_test(a_reload_keeps_tables_and_base_chains),
