@@ -574,14 +574,20 @@ def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, 
         assert daemon.status()["connections"]["count"] < before + 4 * CROWD
 
 
+def comparisons(daemon):
+    return daemon.stats()["leases"]["comparisons"]
+
+
 def check_that_acks_fill_no_table(daemon, net, side, leased):
     nowhere = "198.51.100.7" if side.version == 4 else "2001:db8:7::7"
     with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
         wire.send(*(ip(side, nowhere, side.srv) / TCP(sport=sport, dport=80, flags="A", seq=7, ack=7)
                     for sport in range(40000, 40200)))
         wait_for(lambda: sum(key.remote == nowhere for key in leases(net.srv)) == leased, "they are through", 5)
-        for _ in range(3):
-            time.sleep(1.2)  # until the daemon looks again
+        looks = comparisons(daemon)
+        for _ in range(6):  # two each time it looks
+            looks += 1
+            wait_for(lambda looks=looks: comparisons(daemon) >= looks, "it has looked again", 15)
             assert len(daemon.json("list", "tcp")) <= CROWD
 
 

@@ -319,16 +319,18 @@ static void judge_leased(struct run *run, struct history *history, const struct 
 		assert(decision.reason != PASS_CONNECTION || known);
 		assert(!decision.lease || decision.verdict == VERDICT_ACCEPT);
 	}
+	enum side side = !known || before.direction == direction ? SIDE_OPENER : SIDE_OTHER;
 	if (decision.opened)
 		check_opening(run, history, packet, hook);
 	else if (known)
-		follow(history, packet, before.direction == direction ? SIDE_OPENER : SIDE_OTHER, copied);
+		follow(history, packet, side, copied);
 	history->excused |= hook == HOOK_LEARN;
 	history->stands = find(run, &key, &after);
 	if (!history->stands)
 		return;
 	assert(known || decision.opened);
-	if (after.state == TCP_SYN_SENT && decision.reason == PASS_CONNECTION && is_midstream(packet))
+	if (after.state == TCP_SYN_SENT && side == SIDE_OPENER && decision.reason == PASS_CONNECTION &&
+	    is_midstream(packet))
 		follow_ahead(history, packet);
 	if (state_is_open(after.state))
 		assert(may_be_open(history, after.state));
