@@ -172,6 +172,20 @@ static void put_admission(struct compiler *compiler) {
 	finish_accept(compiler, rule_start(NFPROTO_INET, "in_admit"));
 }
 
+void put_pause(struct compiler *compiler, bool pause) {
+	put_flush(compiler->batch, NFPROTO_INET, "in_pause");
+	if (pause)
+		put_asking(compiler, "in_pause");
+}
+
+/* Before anything is looked up in a set of ranges. */
+static void put_pause_check(struct compiler *compiler) {
+	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_judge");
+
+	expr_jump(rule, "in_pause");
+	rule_finish(compiler, rule);
+}
+
 /* Under conditions, by the rules themselves; the mark says who asks. */
 static void put_judging(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_judge");
@@ -221,6 +235,8 @@ void put_busy_chains(struct compiler *compiler) {
 	put_open(compiler, CHAIN_OPEN, "in_admit");
 	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
+	put_pause(compiler, true);
+	put_pause_check(compiler);
 	switch (compiler->busy) {
 	case BUSY_STATIC:
 		put_judging(compiler);

@@ -50,16 +50,16 @@ static const struct base_chain learn_chains[] = {
 };
 
 static const char *const lasting_chains[] = {
-    "in_ack",          "in_other",       "in_new",         "in_answer",        "in_end",
-    "in_ended",        "in_opening4",    "in_answering4",  "in_opening6",      "in_answering6",
-    "in_icmpv6",       "in_grant",       "in_guard",       CHAIN_OPEN,         CHAIN_OPEN_STATIC,
-    CHAIN_STATIC,      "in_judge",       "in_crossing",    "in_cut",           "out_cut",
-    "in_static_allow", "in_static_pass", "in_static_drop", "in_static_reject", "in_admit",
-    "in_unseen",       "out_ack",        "out_other",      "out_new",          "out_answer",
-    "out_end",         "out_ended",      "out_opening4",   "out_answering4",   "out_opening6",
-    "out_answering6",  "out_icmpv6",     "out_grant",      "out_guard",        "out_unseen",
-    CHAIN_PASS_OUT,    "learn_syn",      "learn_leased",   "learn_new",        "learn_guard",
-    CHAIN_ASK,         CHAIN_REJECT,     "reassemble"};
+    "in_ack",       "in_other",        "in_new",         "in_answer",      "in_end",
+    "in_ended",     "in_opening4",     "in_answering4",  "in_opening6",    "in_answering6",
+    "in_icmpv6",    "in_grant",        "in_guard",       CHAIN_OPEN,       CHAIN_OPEN_STATIC,
+    CHAIN_STATIC,   "in_judge",        "in_pause",       "in_crossing",    "in_cut",
+    "out_cut",      "in_static_allow", "in_static_pass", "in_static_drop", "in_static_reject",
+    "in_admit",     "in_unseen",       "out_ack",        "out_other",      "out_new",
+    "out_answer",   "out_end",         "out_ended",      "out_opening4",   "out_answering4",
+    "out_opening6", "out_answering6",  "out_icmpv6",     "out_grant",      "out_guard",
+    "out_unseen",   CHAIN_PASS_OUT,    "learn_syn",      "learn_leased",   "learn_new",
+    "learn_guard",  CHAIN_ASK,         CHAIN_REJECT,     "reassemble"};
 
 static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   BUSY_COUNTER,
 					       "busy_refused",   "guard_in_pass", "guard_in_drop",
@@ -270,6 +270,7 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 		put_deletions(&compiler);
 	put_everything(&compiler);
 	made->passes_unseen = compiler.admits && !options->forwards;
+	made->judges = compiler.admits && compiler.busy != BUSY_NOT;
 }
 
 void compile_segments(struct batch *batch, const struct compile_options *options) {
@@ -278,6 +279,12 @@ void compile_segments(struct batch *batch, const struct compile_options *options
 
 	at_home.forwards = false;
 	put_segments_anew(&compiler);
+}
+
+void compile_pause(struct batch *batch, bool pause) {
+	struct compiler compiler = {.batch = batch};
+
+	put_pause(&compiler, pause);
 }
 
 void compile_detachment(struct batch *batch, const struct marks *marks) {

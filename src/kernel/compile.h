@@ -21,6 +21,7 @@ struct inventory {
 	struct names sets, counters;
 	bool learns;        /* there are base chains at postrouting */
 	bool passes_unseen; /* there are chains for compile_segments */
+	bool judges;        /* there is one for compile_pause */
 	/* By direction, PORTS each: the rule that settles new connections to the port, or
 	 * OWNER_DEFAULT or OWNER_ASK. */
 	uint32_t *port_owners[2];
@@ -77,6 +78,10 @@ void compile_ruleset(struct batch *batch, const struct ruleset *ruleset,
 /* Appends what fills the chains of segments anew, by other options, in a ruleset that admits and of a host
  * that forwards nothing. */
 void compile_segments(struct batch *batch, const struct compile_options *options);
+/* Appends what makes the busy kernel ask where it would judge, or judge again. A ruleset begins with a pause:
+ * while a transaction changes a set of ranges, a look-up there may miss what is in it before and after (Linux
+ * before 7.0 as it walks the tree, later until the new ranges are published: nft_set_rbtree.c). */
+void compile_pause(struct batch *batch, bool pause);
 /* Appends the removal of what sends packets to the queue. */
 void compile_detachment(struct batch *batch, const struct marks *marks);
 /* Of the named sets in our table, those that no reload deletes or fills. */
@@ -142,6 +147,7 @@ void put_busy_removal(struct batch *batch, const bool *ports, bool destroy);
 /* Counts the SYN as admitted, and from now on its port's other segments pass too. */
 void expr_admitted(struct nftnl_rule *rule);
 void put_busy_chains(struct compiler *compiler);
+void put_pause(struct compiler *compiler, bool pause);
 /* A SYN from outside that the daemon allows: its ports are no longer those of one that was cut. */
 void expr_uncut(struct nftnl_rule *rule, enum family family);
 /* Segments of connections that were opened unseen go on. Only TCP comes by in `chain`, and no pure SYN. */

@@ -168,6 +168,17 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 	return true;
 }
 
+/* Either way SYNs are judged right; if it fails, the daemon is asked about more of them, or about fewer. */
+static void pause_judging(struct install *install, bool pause) {
+	struct batch batch;
+	struct error unsaid;
+	int code;
+
+	batch_begin(&batch);
+	compile_pause(&batch, pause);
+	send_and_free(install, &batch, &code, &unsaid);
+}
+
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
 		     struct error *err) {
 	struct inventory made = {0};
@@ -177,6 +188,8 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
+	if (install->standing && install->inventory.judges)
+		pause_judging(install, true);
 	install->options.heeds_cuts = any_cut_stands(install);
 	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++)
 		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);
@@ -189,10 +202,14 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 	}
 	if (!done) {
 		install->options.heeds_cuts = heeded;
+		if (install->standing && install->inventory.judges)
+			pause_judging(install, false);
 		return false;
 	}
 	inventory_free(&install->inventory);
 	install->inventory = made;
+	if (made.judges)
+		pause_judging(install, false);
 	install->marks = marks_of(ruleset->settings.mark_mask);
 	install->standing = true;
 	return true;

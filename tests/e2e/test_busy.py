@@ -574,6 +574,46 @@ def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, 
         assert daemon.status()["connections"]["count"] < before + 4 * CROWD
 
 
+def reload_under_syns(daemon, net, side, rules, source, reloads=60):
+    """The port stays busy, and each SYN meets the rules of the moment."""
+    with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
+        others = [ip(side, side.cli, side.srv) / TCP(sport=sport, dport=80, flags="S", seq=7)
+                  for sport in range(20000, 20100)]
+        syns = [ip(side, source, side.srv) / TCP(sport=sport, dport=80, flags="S", seq=7)
+                for sport in range(30000, 30400)]
+        with Load(lambda: wire.send(*others, *syns)) as load:
+            load.wait_rounds(2)
+            for _ in range(reloads):
+                daemon.reload(rules)
+            load.wait_rounds(1)
+        assert not load.errors
+
+
+def test_a_reload_refuses_nobody_who_is_allowed(firewall, everywhere, servers, net, side):
+    """While a transaction changes a set of ranges, as of these ports, look-ups there may miss."""
+    stranger = "198.51.100.7" if side.version == 4 else "2001:db8:7::7"
+    rules = BUSY + f"drop in tcp 80 from {stranger}\nallow in tcp 80,82-83,90\n"
+    mute(net.cli)
+    daemon = firewall(rules)
+    servers.tcp(80)
+    reload_under_syns(daemon, net, side, rules, side.cli)
+    assert daemon.stats()["kernel"]["busy_refused"] == 0
+
+
+def test_a_reload_admits_nobody_who_is_denied(firewall, everywhere, servers, witness, net, side):
+    """The same of the sources that rules mention, where those are many."""
+    nets = "198.51.{}.0/24" if side.version == 4 else "2001:db8:{}::/48"
+    denied = "".join(f"drop in tcp 80 from {nets.format(number)}\n" for number in range(1, 101))
+    mute(net.cli)
+    daemon = firewall(BUSY + denied + "allow in tcp 80\n")
+    servers.tcp(80)
+    source = nets.format(50).split("/")[0].replace(".0", ".7").replace("::", "::7")
+    seen = witness(denied=f"{'ip' if side.version == 4 else 'ip6'} saddr {source}")
+    reload_under_syns(daemon, net, side, BUSY + denied + "allow in tcp 80\n", source)
+    assert daemon.stats()["reasons"]["drop.rule"] > 0
+    assert seen.behind("denied") == 0
+
+
 def comparisons(daemon):
     return daemon.stats()["leases"]["comparisons"]
 
