@@ -42,8 +42,9 @@ struct revocation {
 
 /* One transaction: the old ruleset (ours or a stale one) out, this one in, and the leases of `revoked`
  * (NULL: none) gone; nor does the kernel let those in by itself. Base chains are kept where they stand, since
- * unhooking one drops what waits in the queue; so are the other leases. False: nothing has changed;
- * or the ruleset went in and is not there, which install_was_removed then says. The ruleset is not kept. */
+ * unhooking one drops what waits in the queue; so are the other leases. Where a busy kernel judges, a small
+ * transaction before it and one behind make it ask meanwhile. False: nothing has changed; or the ruleset went
+ * in and is not there, which install_was_removed then says. The ruleset is not kept. */
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
 		     struct error *err);
 /* Whether the last install_ruleset has closed a port that the kernel admitted to by itself. */
