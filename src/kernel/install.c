@@ -33,21 +33,21 @@ const char *dispatch_name(enum dispatch dispatch) {
 	return dispatch == DISPATCH_NATIVE ? "native" : "xtables";
 }
 
-static bool send_and_free(struct install *install, struct batch *batch, int *code, struct error *err) {
+static bool send_ruleset(struct install *install, struct batch *batch, bool anew, int *code,
+			 struct error *err) {
 	bool done;
 
 	batch_end(batch);
-	done = watch_send(install->watch, batch, code, err);
+	done = watch_send(install->watch, batch, anew, code, err);
 	batch_free(batch);
 	return done;
 }
 
-/* ---- open, close ---- */
-
-static void take_over(struct install *install) {
-	install->can_destroy = probe_destroy(install->socket);
-	install->standing = standing_read(install->socket, install->options.dispatch, &install->inventory);
+static bool send_and_free(struct install *install, struct batch *batch, int *code, struct error *err) {
+	return send_ruleset(install, batch, false, code, err);
 }
+
+/* ---- open, close ---- */
 
 struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t copies_group,
 			     struct error *err) {
@@ -62,10 +62,13 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t
 	install->options.copies_group = copies_group;
 	install->options.forwards = true;
 	install->socket = nft_socket_open(err);
-	if (install->socket && probe_dispatch(install->socket, &install->options, err))
+	if (install->socket && probe_dispatch(install->socket, &install->options, err)) {
+		install->can_destroy = probe_destroy(install->socket);
 		install->watch = watch_open(install->socket, err);
+	}
 	if (install->watch) {
-		take_over(install);
+		install->standing =
+		    standing_read(install->socket, install->options.dispatch, &install->inventory);
 		return install;
 	}
 	install_close(install);
@@ -160,7 +163,7 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
 			made);
 	cut = revoked && put_revoked(&batch, install, revoked, made, cuts);
-	if (!send_and_free(install, &batch, code, err)) {
+	if (!send_ruleset(install, &batch, !install->standing, code, err)) {
 		inventory_free(made);
 		return false;
 	}

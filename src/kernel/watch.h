@@ -20,8 +20,9 @@ int watch_fd(const struct watch *watch); /* readable when somebody changed nftab
 /* False: it has gone deaf, see nft_socket_stands. */
 bool watch_stands(const struct watch *watch);
 
-/* As batch_send, without listening meanwhile. */
-bool watch_send(struct watch *watch, struct batch *batch, int *code, struct error *err);
+/* As batch_send, without listening meanwhile. `anew`: the batch makes the table from nothing, and what others
+ * did to it before is no matter any more; the events of a large change come while we are already at it. */
+bool watch_send(struct watch *watch, struct batch *batch, bool anew, int *code, struct error *err);
 
 /* What stands in the kernel may not be what we think: the next watch_saw_change is true. */
 void watch_doubt(struct watch *watch);

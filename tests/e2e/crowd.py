@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from clients import Servers, connect, echo, udp_socket
 from leases import Key
-from load import Load, Transfer, knocking, short_connections
+from load import Load, ShortConnections, Transfer, knocking
 from net import Timeout, wait_for
 from witness import Witness
 
@@ -110,7 +110,8 @@ class Crowd:
             self.idle = [enter(connect(*way, STEADY)) for way in self.ways for _ in range(self.IDLE)]
             self.transfers = [enter(Transfer(*way, STEADY, pause=0.004)) for _ in range(2)
                               for way in self.ways]
-            self.short = [enter(short_connections(*way, SHORT, timeout=20)) for way in self.ways]
+            self.short = [enter(ShortConnections(*way, SHORT, server, timeout=20))
+                          for way, server in zip(self.ways, (net.srv, net.cli))]
             self.flows = [enter(Flow(*way, FLOW)) for way in self.ways]
             self.knocks = enter(knocking(net.cli, side.srv, CLOSED))
             self.stack = self.stack.pop_all()

@@ -13,7 +13,7 @@ from scapy.layers.l2 import Ether
 from clients import OPEN, SILENT, connect, echo, outcome
 from crowd import wait_list_is_right
 from leases import HALVES, LEASES, Key, end_lease, end_leases, family_set, key_of, lease_left, leases, wait_leased
-from load import Load, short_connections
+from load import Load, ShortConnections
 from net import wait_for
 from tcp_peer import PORTS, Peer, mute
 from test_forwarding import at_home, learns  # noqa: F401  a fixture
@@ -110,7 +110,7 @@ def test_a_port_stays_busy_for_as_long_as_so_many_come(firewall, everywhere, ser
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv):
         asked = daemon.reason("pass.rule")
-        with short_connections(net.cli, side.srv, 80) as load:
+        with ShortConnections(net.cli, side.srv, 80, net.srv) as load:
             time.sleep(seconds)
         assert load.errors == [] and load.rounds > 10 * seconds
         assert daemon.reason("pass.rule") - asked < seconds / 2

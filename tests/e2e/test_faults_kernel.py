@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -128,6 +129,18 @@ def test_somebody_who_flushes_all_the_time(firewall, traffic, net):
     wait_for(lambda: standing(net) == before, "the table is as it was", 4)
     assert daemon.log().count("another program changed") <= 6
     flows.check()
+
+
+def test_one_flush_is_put_back_once(firewall, net):
+    """Its events come in many pieces, the last of them when the daemon is already at it; and each time all
+    is put back, the counters of the kernel start anew."""
+    many = "".join(f"allow in tcp {number} from 192.0.2.0/24\n" for number in range(20000, 23000))
+    daemon = firewall(RULES + many)
+    for times in range(1, 4):
+        net.srv.run("nft", "flush", "ruleset")
+        wait_for(lambda times=times: daemon.log().count("it is back") == times, "the table is back", 10)
+        time.sleep(1.5)  # the next would come a second later
+        assert daemon.log().count("it is back") == times
 
 
 def kernel_ticks(daemon):

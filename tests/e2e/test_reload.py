@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from clients import OPEN, REFUSED, SILENT, connect, echo, outcome, udp_outcome
-from load import Transfer, knocking, short_connections
+from load import ShortConnections, Transfer, knocking
 from net import wait_for
 
 STRICT = "default in drop\ndefault out drop\n"
@@ -34,7 +34,7 @@ def test_200_reloads_under_load(firewall, servers, witness, net, side):
     daemon = firewall(RULES_A)
     first, repeated = daemon.status()["generation"], net.cli.figure("TCPSynRetrans")
     with Transfer(net.cli, side.srv, 9000) as transfer, \
-            short_connections(net.cli, side.srv, 80, 0.001) as short, \
+            ShortConnections(net.cli, side.srv, 80, net.srv, 0.001) as short, \
             knocking(net.cli, side.srv, 6666) as knocks:
         for number in range(200):
             rules = RULES_B if number % 2 == 0 else RULES_A
