@@ -178,18 +178,21 @@ void put_pause(struct compiler *compiler, bool pause) {
 		put_asking(compiler, "in_pause");
 }
 
-/* Before anything is looked up in a set of ranges. */
-static void put_pause_check(struct compiler *compiler) {
+/* Before anything is looked up in a set of ranges, for as long as compile_pause has not ended it. */
+static void put_first_pause(struct compiler *compiler) {
 	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_judge");
 
+	put_asking(compiler, "in_pause");
 	expr_jump(rule, "in_pause");
 	rule_finish(compiler, rule);
 }
 
 /* Under conditions, by the rules themselves; the mark says who asks. */
 static void put_judging(struct compiler *compiler) {
-	struct nftnl_rule *rule = rule_start(NFPROTO_INET, "in_judge");
+	struct nftnl_rule *rule;
 
+	put_first_pause(compiler);
+	rule = rule_start(NFPROTO_INET, "in_judge");
 	expr_mark_change(rule, 0, compiler->marks.learn);
 	expr_goto(rule, CHAIN_STATIC);
 	rule_finish(compiler, rule);
@@ -199,6 +202,7 @@ static void put_judging(struct compiler *compiler) {
 static void put_telling_apart(struct compiler *compiler) {
 	struct nftnl_rule *rule;
 
+	put_first_pause(compiler);
 	for (size_t i = 0; i < 2; i++) {
 		rule = rule_start(NFPROTO_INET, "in_judge");
 		expr_family(rule, families[i]);
@@ -235,8 +239,6 @@ void put_busy_chains(struct compiler *compiler) {
 	put_open(compiler, CHAIN_OPEN, "in_admit");
 	put_open(compiler, CHAIN_OPEN_STATIC, "in_judge");
 	put_admission(compiler);
-	put_pause(compiler, true);
-	put_pause_check(compiler);
 	switch (compiler->busy) {
 	case BUSY_STATIC:
 		put_judging(compiler);

@@ -153,24 +153,6 @@ static bool any_cut_stands(struct install *install) {
 	return !read_elements(install->socket, CUT_PORTS, note_cut, &found, &unread) || found;
 }
 
-static bool change_table(struct install *install, const struct ruleset *ruleset,
-			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
-			 struct error *err) {
-	struct batch batch;
-	bool cut;
-
-	batch_begin(&batch);
-	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
-			made);
-	cut = revoked && put_revoked(&batch, install, revoked, made, cuts);
-	if (!send_ruleset(install, &batch, !install->standing, code, err)) {
-		inventory_free(made);
-		return false;
-	}
-	install->options.heeds_cuts = install->options.heeds_cuts || cut;
-	return true;
-}
-
 /* Either way SYNs are judged right; if it fails, the daemon is asked about more of them, or about fewer. */
 static void pause_judging(struct install *install, bool pause) {
 	struct batch batch;
@@ -182,6 +164,26 @@ static void pause_judging(struct install *install, bool pause) {
 	send_and_free(install, &batch, &code, &unsaid);
 }
 
+static bool change_table(struct install *install, const struct ruleset *ruleset,
+			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
+			 struct error *err) {
+	struct batch batch;
+	bool cut;
+
+	batch_begin(&batch);
+	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
+			made);
+	cut = revoked && put_revoked(&batch, install, revoked, made, cuts);
+	if (install->standing && install->inventory.judges)
+		pause_judging(install, true);
+	if (!send_ruleset(install, &batch, !install->standing, code, err)) {
+		inventory_free(made);
+		return false;
+	}
+	install->options.heeds_cuts = install->options.heeds_cuts || cut;
+	return true;
+}
+
 bool install_ruleset(struct install *install, const struct ruleset *ruleset, const struct revocation *revoked,
 		     struct error *err) {
 	struct inventory made = {0};
@@ -191,8 +193,6 @@ bool install_ruleset(struct install *install, const struct ruleset *ruleset, con
 
 	if (install->standing)
 		counters_read(install->socket, &install->inventory, install->defaults, NULL, 0, &uncounted);
-	if (install->standing && install->inventory.judges)
-		pause_judging(install, true);
 	install->options.heeds_cuts = any_cut_stands(install);
 	for (enum cuts cuts = CUTS_ADDED; cuts <= CUTS_LEFT_OUT && !done && code == ENFILE; cuts++)
 		done = change_table(install, ruleset, revoked, cuts, &made, &code, err);

@@ -148,6 +148,10 @@ class Daemon:
     def stats(self):
         return self.ask("stats")[0][0]
 
+    def looks(self):
+        """How often it has compared its table with the kernel's leases and sockets."""
+        return self.stats()["leases"]["comparisons"]
+
     def reason(self, name):
         return self.stats()["reasons"].get(name, 0)
 

@@ -25,6 +25,7 @@ from wire import Wire, ip
 BUSY = "default in drop\ndefault out drop\nbusy above 1/s\n"
 RULES = BUSY + "allow in tcp 80\n"
 CROWD = 8
+RELOADS = 60
 
 
 @pytest.fixture(params=["forwards", "at home"])
@@ -574,7 +575,7 @@ def test_a_flood_of_syns_to_an_open_port_fills_no_table(firewall, servers, net, 
         assert daemon.status()["connections"]["count"] < before + 4 * CROWD
 
 
-def reload_under_syns(daemon, net, side, rules, source, reloads=60):
+def reload_under_syns(daemon, net, side, rules, source):
     """The port stays busy, and each SYN meets the rules of the moment."""
     with crowd(daemon, net.cli, side.srv), Wire(net) as wire:
         others = [ip(side, side.cli, side.srv) / TCP(sport=sport, dport=80, flags="S", seq=7)
@@ -583,7 +584,7 @@ def reload_under_syns(daemon, net, side, rules, source, reloads=60):
                 for sport in range(30000, 30400)]
         with Load(lambda: wire.send(*others, *syns)) as load:
             load.wait_rounds(2)
-            for _ in range(reloads):
+            for _ in range(RELOADS):
                 daemon.reload(rules)
             load.wait_rounds(1)
         assert not load.errors
@@ -605,17 +606,14 @@ def test_a_reload_admits_nobody_who_is_denied(firewall, everywhere, servers, wit
     nets = "198.51.{}.0/24" if side.version == 4 else "2001:db8:{}::/48"
     denied = "".join(f"drop in tcp 80 from {nets.format(number)}\n" for number in range(1, 101))
     mute(net.cli)
-    daemon = firewall(BUSY + denied + "allow in tcp 80\n")
+    rules = BUSY + denied + "allow in tcp 80\n"
+    daemon = firewall(rules)
     servers.tcp(80)
     source = nets.format(50).split("/")[0].replace(".0", ".7").replace("::", "::7")
     seen = witness(denied=f"{'ip' if side.version == 4 else 'ip6'} saddr {source}")
-    reload_under_syns(daemon, net, side, BUSY + denied + "allow in tcp 80\n", source)
+    reload_under_syns(daemon, net, side, rules, source)
     assert daemon.stats()["reasons"]["drop.rule"] > 0
     assert seen.behind("denied") == 0
-
-
-def comparisons(daemon):
-    return daemon.stats()["leases"]["comparisons"]
 
 
 def check_that_acks_fill_no_table(daemon, net, side, leased):
@@ -624,10 +622,10 @@ def check_that_acks_fill_no_table(daemon, net, side, leased):
         wire.send(*(ip(side, nowhere, side.srv) / TCP(sport=sport, dport=80, flags="A", seq=7, ack=7)
                     for sport in range(40000, 40200)))
         wait_for(lambda: sum(key.remote == nowhere for key in leases(net.srv)) == leased, "they are through", 5)
-        looks = comparisons(daemon)
+        looks = daemon.looks()
         for _ in range(6):  # two each time it looks
             looks += 1
-            wait_for(lambda looks=looks: comparisons(daemon) >= looks, "it has looked again", 15)
+            wait_for(lambda looks=looks: daemon.looks() >= looks, "it has looked again", 15)
             assert len(daemon.json("list", "tcp")) <= CROWD
 
 

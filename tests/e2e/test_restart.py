@@ -298,7 +298,7 @@ def test_what_was_taken_up_and_has_ended_unseen_is_let_go(firewall, servers, net
         daemon = firewall(STRICT + "allow in tcp 8080\n")
         assert daemon.connections("tcp", "local-port", "8080")
         # The second look, a moment after the start, would see it.
-        wait_for(lambda: daemon.stats()["leases"]["comparisons"] >= 2, "the start is over")
+        wait_for(lambda: daemon.looks() >= 2, "the start is over")
         net.srv.run("nft", "-f", "-", input="table inet mute { chain c { type filter hook output priority -400; "
                                             "tcp flags & rst == rst drop; }; }")
         net.srv.run("ss", "-K", "sport", "=", ":8080")

@@ -62,7 +62,7 @@ def daemon(net):
     net.srv.sysctl("net/ipv4/tcp_fastopen", 0x602)  # data with any SYN, without a cookie
     one = Daemon(net.srv, RULES).start()
     # Its second look at the sockets, a moment after the start, takes back what a false RST's copy says.
-    wait_for(lambda: looks_of(one) >= 2, "the start is over")
+    wait_for(lambda: one.looks() >= 2, "the start is over")
     yield one
     one.finish()
 
@@ -155,14 +155,9 @@ def wait_state(daemon, peer, *states):
     wait_for(lambda: state_of(daemon, key_of(peer)) in states, f"list shows {states}", 2)
 
 
-def looks_of(daemon):
-    """How often it has compared its table with the kernel's leases and sockets."""
-    return daemon.stats()["leases"]["comparisons"]
-
-
 def wait_false_reset(daemon, peer, looks):
     """Its copy says CLOSED, which the next look at the sockets takes back. `looks`: before it was sent."""
-    wait_for(lambda: state_of(daemon, key_of(peer)) == "CLOSED" or looks_of(daemon) > looks, "list shows CLOSED", 2)
+    wait_for(lambda: state_of(daemon, key_of(peer)) == "CLOSED" or daemon.looks() > looks, "list shows CLOSED", 2)
 
 
 def check_it_lives(daemon, talk, state="ESTABLISHED"):
@@ -272,7 +267,7 @@ def test_a_segment_that_does_not_belong(daemon, seen, talk, net, side, mode, seg
     peer, sock = talk
     odd = f"odd{side.version}"
     checks, answer = getattr(segment, mode)
-    reached, wrong, looks = seen.behind(odd), daemon.reason("drop.window"), looks_of(daemon)
+    reached, wrong, looks = seen.behind(odd), daemon.reason("drop.window"), daemon.looks()
     if segment.flags == "SA" and mode == "lease":
         end_handshake(net, peer)
     peer.send(segment.flags, segment.data, peer.next + segment.seq, peer.theirs + segment.ack, segment.hops)
@@ -307,7 +302,7 @@ def test_a_reset_that_dies_on_its_last_hop_does_not_cut(daemon, net, published, 
     with a lease that runs out or under the daemon's eyes, and so the connection stays."""
     peer = published.shake_hands()
     check_echo(peer)
-    looks = looks_of(daemon)
+    looks = daemon.looks()
     peer.send("R", hops=1)
     wait_false_reset(daemon, peer, looks)
     if mode == "lease":

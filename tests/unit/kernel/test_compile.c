@@ -160,27 +160,33 @@ static const struct compile_options native = {.dispatch = DISPATCH_NATIVE, .forw
 static const struct compile_options xtables = {.dispatch = DISPATCH_XTABLES, .forwards = true};
 static const struct compile_options at_home = {.dispatch = DISPATCH_XTABLES};
 
-/* Compiles and reads; the messages must fill the batch to the byte. */
+/* Ends, reads and frees it; the messages must fill the batch to the byte. */
+static struct reading read_batch(struct batch *batch) {
+	struct reading reading = {0};
+	const struct nlmsghdr *message;
+	int left;
+
+	batch_end(batch);
+	assert_false(batch->failed);
+	left = (int)batch->length;
+	for (message = (const struct nlmsghdr *)batch->bytes; mnl_nlmsg_ok(message, left);
+	     message = mnl_nlmsg_next(message, &left))
+		read_message(&reading, message);
+	assert_int_equal(left, 0);
+	assert_int_equal(reading.begins, 1);
+	assert_int_equal(reading.ends, 1);
+	batch_free(batch);
+	return reading;
+}
+
 static void compile(const char *text, const struct compile_options *options, const struct inventory *old,
 		    struct inventory *made, struct reading *reading) {
 	struct ruleset *ruleset = must_load(text);
 	struct batch batch;
-	const struct nlmsghdr *message;
-	int left;
 
 	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, options, old, made);
-	batch_end(&batch);
-	assert_false(batch.failed);
-	*reading = (struct reading){0};
-	left = (int)batch.length;
-	for (message = (const struct nlmsghdr *)batch.bytes; mnl_nlmsg_ok(message, left);
-	     message = mnl_nlmsg_next(message, &left))
-		read_message(reading, message);
-	assert_int_equal(left, 0);
-	assert_int_equal(reading->begins, 1);
-	assert_int_equal(reading->ends, 1);
-	batch_free(&batch);
+	*reading = read_batch(&batch);
 	ruleset_free(ruleset);
 }
 
@@ -384,20 +390,6 @@ static void conntrack_is_never_started(void **state) {
 	assert_false(
 	    compiled("allow in tcp 22\nallow in icmp echo-request\ndrop out any to 192.0.2.1\n", &native)
 		.has_ct);
-}
-
-static struct reading read_batch(struct batch *batch) {
-	struct reading reading = {0};
-	const struct nlmsghdr *message;
-	int left;
-
-	batch_end(batch);
-	left = (int)batch->length;
-	for (message = (const struct nlmsghdr *)batch->bytes; mnl_nlmsg_ok(message, left);
-	     message = mnl_nlmsg_next(message, &left))
-		read_message(&reading, message);
-	batch_free(batch);
-	return reading;
 }
 
 /* What is marked and not answered goes to the guard; unmarked it would be accepted. */
