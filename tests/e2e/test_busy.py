@@ -314,10 +314,11 @@ def test_a_second_kill_renews_what_the_first_left(firewall, servers, net, side):
     servers.tcp(80)
     with crowd(daemon, net.cli, side.srv) as socks:
         daemon.sallyport("kill", "port", str(socks[0].getsockname()[1]))
-        whole, = ports_left(net.srv)
-        wait_for(lambda: ports_left(net.srv)[0] < whole, "time goes by", 5)
+        older = ports_left(net.srv)[0] - 3
+        wait_for(lambda: ports_left(net.srv)[0] <= older, "time goes by", 10, 0.1)
         daemon.sallyport("kill", "port", str(socks[1].getsockname()[1]))
-        assert ports_left(net.srv) == [whole]
+        left, = ports_left(net.srv)
+        assert left > older
 
 
 def reset_sockets(net, port):
