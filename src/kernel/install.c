@@ -33,21 +33,21 @@ const char *dispatch_name(enum dispatch dispatch) {
 	return dispatch == DISPATCH_NATIVE ? "native" : "xtables";
 }
 
-static bool send_ruleset(struct install *install, struct batch *batch, bool anew, int *code,
-			 struct error *err) {
+static bool send_and_free(struct install *install, struct batch *batch, int *code, struct error *err) {
 	bool done;
 
 	batch_end(batch);
-	done = watch_send(install->watch, batch, anew, code, err);
+	done = batch_send(batch, install->socket, code, err);
 	batch_free(batch);
 	return done;
 }
 
-static bool send_and_free(struct install *install, struct batch *batch, int *code, struct error *err) {
-	return send_ruleset(install, batch, false, code, err);
-}
-
 /* ---- open, close ---- */
+
+static void take_over(struct install *install) {
+	install->can_destroy = probe_destroy(install->socket);
+	install->standing = standing_read(install->socket, install->options.dispatch, &install->inventory);
+}
 
 struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t copies_group,
 			     struct error *err) {
@@ -62,13 +62,10 @@ struct install *install_open(uint16_t queue_first, uint16_t queue_last, uint16_t
 	install->options.copies_group = copies_group;
 	install->options.forwards = true;
 	install->socket = nft_socket_open(err);
-	if (install->socket && probe_dispatch(install->socket, &install->options, err)) {
-		install->can_destroy = probe_destroy(install->socket);
+	if (install->socket && probe_dispatch(install->socket, &install->options, err))
 		install->watch = watch_open(install->socket, err);
-	}
 	if (install->watch) {
-		install->standing =
-		    standing_read(install->socket, install->options.dispatch, &install->inventory);
+		take_over(install);
 		return install;
 	}
 	install_close(install);
@@ -168,7 +165,7 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 			 const struct revocation *revoked, enum cuts cuts, struct inventory *made, int *code,
 			 struct error *err) {
 	struct batch batch;
-	bool cut;
+	bool cut, done;
 
 	batch_begin(&batch);
 	compile_ruleset(&batch, ruleset, &install->options, install->standing ? &install->inventory : NULL,
@@ -176,7 +173,10 @@ static bool change_table(struct install *install, const struct ruleset *ruleset,
 	cut = revoked && put_revoked(&batch, install, revoked, made, cuts);
 	if (install->standing && install->inventory.judges)
 		pause_judging(install, true);
-	if (!send_ruleset(install, &batch, !install->standing, code, err)) {
+	batch_end(&batch);
+	done = watch_send(install->watch, &batch, !install->standing, code, err);
+	batch_free(&batch);
+	if (!done) {
 		inventory_free(made);
 		return false;
 	}

@@ -21,46 +21,12 @@
 enum {
 	BUFFER = 4 << 20,
 	TRIES = 5, /* to change something while nobody else does; then with everybody's events */
-	PATIENCE_SECONDS = 2,
 };
 
 struct watch {
 	struct mnl_socket *events, *ours;
-	uint32_t generation; /* all that was changed until then has been heard of, or was changed by us */
-	bool changed;        /* by somebody else: a table of ours, or something while nobody listened */
+	bool missed; /* somebody has changed something while nobody listened */
 };
-
-/* ---- the generation ---- */
-
-static int take_generation(const struct nlmsghdr *message, void *context) {
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
-		    mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
-			*(uint32_t *)context = ntohl(mnl_attr_get_u32(attribute));
-	}
-	return MNL_CB_OK;
-}
-
-/* 0: the kernel does not say. */
-static uint32_t generation(const struct watch *watch) {
-	char buffer[1024];
-	struct nlmsghdr *request =
-	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, 1);
-	uint32_t found = 0;
-	struct error ignored;
-
-	return nft_dump(watch->ours, request, take_generation, &found, &ignored) ? found : 0;
-}
-
-static uint32_t next_generation(uint32_t generation) {
-	return generation == UINT32_MAX ? 1 : generation + 1;
-}
-
-static bool is_older(uint32_t one, uint32_t other) {
-	return (int32_t)(one - other) < 0;
-}
 
 /* ---- open, close ---- */
 
@@ -85,7 +51,6 @@ static bool listen_to_events(const struct watch *watch, int option) {
 }
 
 static bool start(struct watch *watch, struct error *err) {
-	struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
 	int size = BUFFER;
 
 	watch->events = nft_socket_open(err);
@@ -93,10 +58,8 @@ static bool start(struct watch *watch, struct error *err) {
 		return false;
 	if (setsockopt(watch_fd(watch), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(watch_fd(watch), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(watch_fd(watch), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
-	    !ignore_ourselves(watch) || !listen_to_events(watch, NETLINK_ADD_MEMBERSHIP))
+	if (!ignore_ourselves(watch) || !listen_to_events(watch, NETLINK_ADD_MEMBERSHIP))
 		return error_set(err, "cannot watch nftables: %s", strerror(errno));
-	watch->generation = generation(watch);
 	return true;
 }
 
@@ -178,88 +141,87 @@ static bool is_foreign_change(const struct watch *watch, const struct nlmsghdr *
 	return strcmp(name_in(message, NFTA_TABLE_NAME), TABLE_NAME) == 0 && !is_about_leases(message);
 }
 
-/* The kernel says it of each transaction, behind all that it changed. */
-static void note_generation(struct watch *watch, const struct nlmsghdr *message) {
-	uint32_t said = watch->generation;
-
-	take_generation(message, &said);
-	if (is_older(watch->generation, said))
-		watch->generation = said;
-}
-
-static void note(struct watch *watch, const struct nlmsghdr *message) {
-	if (message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN))
-		note_generation(watch, message);
-	else
-		watch->changed = watch->changed || is_foreign_change(watch, message);
-}
-
-void watch_doubt(struct watch *watch) {
-	watch->changed = true;
-	watch->generation = generation(watch);
-}
-
-/* Takes one datagram, if there is any: MSG_DONTWAIT, or 0 to wait for it. */
-static bool hear(struct watch *watch, int flags) {
+bool watch_saw_change(struct watch *watch) {
+	bool changed = watch->missed;
 	char buffer[65536];
-	ssize_t length = receive_from_kernel(watch->events, buffer, sizeof(buffer), flags);
-	const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
-	int left = (int)length;
 
-	if (length < 0 && errno == ENOBUFS)
-		watch_doubt(watch); /* what was lost may have been about our table */
-	else if (length < 0 && errno != EINTR)
-		return false;
-	for (; length > 0 && message_fits(message, left); message = mnl_nlmsg_next(message, &left))
-		note(watch, message);
-	return true;
-}
+	watch->missed = false;
+	for (;;) {
+		ssize_t length = receive_from_kernel(watch->events, buffer, sizeof(buffer), MSG_DONTWAIT);
+		const struct nlmsghdr *message = (const struct nlmsghdr *)buffer;
+		int left = (int)length;
 
-static void hear_all(struct watch *watch) {
-	while (hear(watch, MSG_DONTWAIT))
-		;
-}
-
-/* A transaction counts from its first moment on, but is told of in its last one. Whoever stops listening in
- * between never hears of it. */
-static void hear_out(struct watch *watch, uint32_t generation) {
-	hear_all(watch);
-	while (is_older(watch->generation, generation)) {
-		if (!hear(watch, 0)) {
-			watch_doubt(watch);
-			return;
-		}
+		if (length < 0 && errno == ENOBUFS)
+			changed = true; /* what was lost may have been about our table */
+		else if (length == 0 || (length < 0 && errno != EINTR))
+			return changed;
+		for (; length > 0 && message_fits(message, left); message = mnl_nlmsg_next(message, &left))
+			changed = changed || is_foreign_change(watch, message);
 	}
 }
 
-bool watch_saw_change(struct watch *watch) {
-	bool changed;
-
-	hear_all(watch);
-	changed = watch->changed;
-	watch->changed = false;
-	return changed;
+void watch_doubt(struct watch *watch) {
+	watch->missed = true;
 }
 
 /* ---- our own changes ---- */
 
-/* The kernel takes the batch only where `before` still holds: what was heard is older than what it puts in.
- */
-static bool send_unheard(struct watch *watch, struct batch *batch, bool anew, int *code, struct error *err) {
-	uint32_t before = generation(watch), after;
-	bool sent, ours;
+static int take_generation(const struct nlmsghdr *message, void *context) {
+	const struct nlattr *attribute;
 
-	hear_out(watch, before);
-	if (before == 0 || !listen_to_events(watch, NETLINK_DROP_MEMBERSHIP))
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
+		    mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
+			*(uint32_t *)context = ntohl(mnl_attr_get_u32(attribute));
+	}
+	return MNL_CB_OK;
+}
+
+/* 0: the kernel does not say. */
+static uint32_t generation(const struct watch *watch) {
+	char buffer[1024];
+	struct nlmsghdr *request =
+	    nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, 1);
+	uint32_t found = 0;
+	struct error ignored;
+
+	return nft_dump(watch->ours, request, take_generation, &found, &ignored) ? found : 0;
+}
+
+static uint32_t next_generation(uint32_t generation) {
+	return generation == UINT32_MAX ? 1 : generation + 1;
+}
+
+/* A transaction counts from its first moment on, but is told of in its last one: who stops listening in
+ * between never hears of it. One that changes nothing waits for the end of whichever is under way, and is not
+ * counted (nf_tables_valid_genid, nf_tables_commit). */
+static bool let_others_finish(struct watch *watch) {
+	struct batch nothing;
+	struct error unsaid;
+	bool done;
+	int code;
+
+	batch_begin(&nothing);
+	batch_end(&nothing);
+	done = batch_send(&nothing, watch->ours, &code, &unsaid);
+	batch_free(&nothing);
+	return done;
+}
+
+/* The kernel takes the batch only where `before` still holds, so what was heard is older than what it puts
+ * in. */
+static bool send_unheard(struct watch *watch, struct batch *batch, bool anew, int *code, struct error *err) {
+	uint32_t before = generation(watch);
+	bool heard, sent, ours;
+
+	if (before == 0 || !let_others_finish(watch) || !listen_to_events(watch, NETLINK_DROP_MEMBERSHIP))
 		return batch_send(batch, watch->ours, code, err);
+	heard = anew && watch_saw_change(watch);
 	batch_expect(batch, before);
 	sent = batch_send(batch, watch->ours, code, err);
-	ours = listen_to_events(watch, NETLINK_ADD_MEMBERSHIP);
-	after = generation(watch);
-	/* It does not count what changes nothing: whose elements were not there, say. */
-	ours = ours && (after == before || (sent && after == next_generation(before)));
-	watch->generation = after;
-	watch->changed = !ours || (watch->changed && !(sent && anew));
+	ours = listen_to_events(watch, NETLINK_ADD_MEMBERSHIP) &&
+	       generation(watch) == (sent ? next_generation(before) : before);
+	watch->missed = watch->missed || !ours || (heard && !sent);
 	return sent;
 }
 

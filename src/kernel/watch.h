@@ -3,8 +3,9 @@
  * Whether somebody else changes our tables: nftables' events, without those that we cause.
  *
  * While anybody listens the kernel writes an event for every rule and element of a transaction, which takes
- * two fifths of a large one's time. So nobody of us listens while we change something, and the ruleset's
- * generation, which each transaction of anybody raises by one, tells whether we were alone.
+ * two fifths of a large one's time. So nobody of us listens while we put a ruleset in, and the ruleset's
+ * generation, which each transaction of anybody raises by one, tells whether we were alone. Small changes of
+ * ours are not heard: the socket's filter lets none through.
  */
 #ifndef SALLYPORT_KERNEL_WATCH_H
 #define SALLYPORT_KERNEL_WATCH_H
@@ -20,8 +21,9 @@ int watch_fd(const struct watch *watch); /* readable when somebody changed nftab
 /* False: it has gone deaf, see nft_socket_stands. */
 bool watch_stands(const struct watch *watch);
 
-/* As batch_send, without listening meanwhile. `anew`: the batch makes the table from nothing, and what others
- * did to it before is no matter any more; the events of a large change come while we are already at it. */
+/* As batch_send, of a ruleset, without listening meanwhile unless others change something all the time.
+ * `anew`: it makes the table from nothing, and what others did to it before is no matter any more; the events
+ * of a large change come while we are already at it. */
 bool watch_send(struct watch *watch, struct batch *batch, bool anew, int *code, struct error *err);
 
 /* What stands in the kernel may not be what we think: the next watch_saw_change is true. */
