@@ -93,7 +93,8 @@ int install_counters(struct install *install, struct kernel_counter *counters, s
 bool install_is_lost(const struct install *install);
 /* Readable when somebody changed nftables. */
 int install_watch_fd(const struct install *install);
-/* Drains the events; true: one of our tables was removed by somebody else, so call install_ruleset. */
+/* Drains the events; true: somebody else has changed one of our tables, or may have, so call install_ruleset.
+ */
 bool install_was_removed(struct install *install);
 
 #endif
