@@ -3,8 +3,8 @@
 # make check-e2e-asan: the same with the daemon and the CLI under ASan and UBSan.
 
 E2E ?=
-# Two at a time: each has namespaces of its own, and most of them wait. One file stays in one process.
-E2E_JOBS ?= 2
+# Three at a time: each has namespaces of its own, and most of them wait. One file stays in one process.
+E2E_JOBS ?= 3
 
 .PHONY: check-e2e check-e2e-asan
 check-e2e: all
