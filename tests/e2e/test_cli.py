@@ -118,10 +118,13 @@ def test_list_is_readable(traffic, net, side):
 ])
 def test_list_filters(traffic, side, words, expected):
     daemon, socks = traffic
-    names = {(sock.getsockname()[1] if name != "out" else 8080): name for name, sock in socks.items()}
+    names = {(sock.type, *(sock.getpeername() if name == "out" else sock.getsockname())[:2]): name
+             for name, sock in socks.items()}
+    kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
     words = words.format(cli=side.cli, cli_b=side.cli_b, cli_net=side.cli_net).split()
     rows = daemon.json("list", *words)
-    assert sorted(names[row["remote_port"]] for row in rows) == sorted(expected.split())
+    assert sorted(names[kinds[row["proto"]], row["remote"], row["remote_port"]] for row in rows) == \
+        sorted(expected.split())
 
 
 def test_a_closed_connection_leaves_the_list(traffic):
