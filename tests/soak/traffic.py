@@ -9,7 +9,7 @@ from collections import Counter
 from clients import Servers, connect, echo, ping, udp_socket, wait_listening
 from crowd import Flow
 from daemon import ROOT
-from load import Load, ShortConnections, Transfer, knocking
+from load import SELDOM, Load, ShortConnections, Transfer, knocking
 from net import BOTH, IPV4, IPV6, wait_for
 from witness import Witness
 
@@ -258,6 +258,9 @@ class Traffic:
         wrong += [f"{name}: it never got on" for name, load in self.loads.items() if not load.rounds]
         wrong += [f"{name}: bytes came back changed" for name, load in self.loads.items()
                   if isinstance(load, Transfer) and not load.whole()]
+        resets, short = self.resets(), self.total("short")
+        if resets > 1 + short // SELDOM:
+            wrong.append(f"short connections: {resets} of {short} reset while the server's socket stood")
         churned = self.done["churned connections"]
         if churned < REACHED * self.wanted:
             wrong.append(f"churn: {churned} connections of {self.wanted} that were wanted")
@@ -270,10 +273,13 @@ class Traffic:
         """Rounds of all loads of that kind."""
         return sum(load.rounds for name, load in self.loads.items() if name.startswith(kind))
 
+    def resets(self):
+        """Of short connections, by a server's kernel."""
+        return sum(load.resets for load in self.loads.values() if isinstance(load, ShortConnections))
+
     def summary(self):
         self.done["bytes echoed"] = sum(load.bytes for load in self.loads.values() if isinstance(load, Transfer))
-        self.done["resets by a kernel"] = sum(load.resets for load in self.loads.values()
-                                              if isinstance(load, ShortConnections))
+        self.done["resets by a kernel"] = self.resets()
         self.done["UDP answers lost"] = sum(load.lost for load in self.loads.values() if isinstance(load, Flow))
         for kind in ("short", "flow", "fetch", "ping", "dns", "ssh", "knocks"):
             self.done[kind] = self.total(kind)
