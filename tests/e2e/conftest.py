@@ -36,11 +36,13 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failing test shows its daemon's log."""
+    """A failing test shows its daemon's log, and what that and the kernel know of connections."""
     report = (yield).get_result()
     if report.failed:
         for daemon in getattr(item, "daemons", ()):
-            report.sections.append((f"sallyportd in {daemon.namespace.name}", daemon.log()[-3000:]))
+            name = daemon.namespace.name
+            report.sections.append((f"sallyportd in {name}", daemon.log()[-3000:]))
+            report.sections.append((f"connections in {name}", daemon.known()[-6000:]))
 
 
 @pytest.fixture(autouse=True)

@@ -114,6 +114,13 @@ class Daemon:
 
     # questions
 
+    def known(self):
+        """For the reader of a failure: counts, the table, and the kernel's sets with their elements."""
+        commands = [[program("sallyport"), "--socket", self.socket, word] for word in ("stats", "list")]
+        commands.append(["nft", "list", "sets", "table", "inet", "sallyport"])
+        answers = (self.namespace.run(*command, check=False, timeout=10, env=ENVIRONMENT) for command in commands)
+        return "\n".join(answer.stdout + answer.stderr for answer in answers) if self.running else ""
+
     def sallyport(self, *words, check=True, timeout=30):
         """The command line client, with this daemon's socket."""
         return run(program("sallyport"), "--socket", self.socket, *words, check=check,
