@@ -61,9 +61,9 @@ static const char *const lasting_chains[] = {
     "out_unseen",   CHAIN_PASS_OUT,    "learn_syn",      "learn_leased",   "learn_new",
     "learn_guard",  CHAIN_ASK,         CHAIN_REJECT,     "reassemble"};
 
-static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",   BUSY_COUNTER,
-					       "busy_refused",   "guard_in_pass", "guard_in_drop",
-					       "guard_out_pass", "guard_out_drop"};
+static const char *const lasting_counters[] = {"forwarded",      "bogus_flags",    BUSY_COUNTER,
+					       "busy_refused",   "guard_in_pass",  "guard_in_drop",
+					       "guard_out_pass", "guard_out_drop", CLOSED_COUNTER};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -154,10 +154,11 @@ static void put_named_sets(struct compiler *compiler) {
 }
 
 bool compile_is_lasting_set(const char *name) {
-	static const char *const lasting[] = {
-	    "in_kinds",    "out_kinds",   LEASE_SET_IPV4, LEASE_SET_IPV6, HALF_IN_IPV4, HALF_IN_IPV6,
-	    HALF_OUT_IPV4, HALF_OUT_IPV6, ASKED_OUT_IPV4, ASKED_OUT_IPV6, BUSY_SET,     UNSEEN_SET,
-	    CUT_SET_IPV4,  CUT_SET_IPV6,  CUT_PORTS,      ADMITTED_SET,   "ports_in",   "ports_out"};
+	static const char *const lasting[] = {"in_kinds",     "out_kinds",    LEASE_SET_IPV4, LEASE_SET_IPV6,
+					      HALF_IN_IPV4,   HALF_IN_IPV6,   HALF_OUT_IPV4,  HALF_OUT_IPV6,
+					      ASKED_OUT_IPV4, ASKED_OUT_IPV6, BUSY_SET,       UNSEEN_SET,
+					      CUT_SET_IPV4,   CUT_SET_IPV6,   CUT_PORTS,      ADMITTED_SET,
+					      "ports_in",     "ports_out",    NAMED_PORTS};
 
 	for (size_t i = 0; i < COUNT(lasting); i++)
 		if (strcmp(lasting[i], name) == 0)
@@ -175,6 +176,7 @@ static void put_lasting(struct compiler *compiler) {
 	put_kinds(compiler);
 	put_lease_sets(compiler);
 	put_busy_sets(compiler);
+	put_single_ports_set(compiler->batch, NAMED_PORTS, next_set_id(compiler));
 }
 
 static void put_our_table(struct batch *batch, enum dispatch dispatch) {

@@ -20,6 +20,7 @@
 struct listing {
 	struct kernel_counter *items;
 	size_t count, max;
+	struct tally closed;
 };
 
 static void list(struct listing *listing, const char *name, struct tally tally) {
@@ -35,17 +36,25 @@ static void list(struct listing *listing, const char *name, struct tally tally) 
 
 /* ---- objects ---- */
 
+static void take_object(struct listing *listing, struct nftnl_obj *object) {
+	const char *name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME);
+	struct tally tally = {nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
+			      nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES)};
+
+	if (strcmp(name, CLOSED_COUNTER) == 0)
+		listing->closed = tally;
+	else
+		list(listing, name, tally);
+}
+
 static int read_object(const struct nlmsghdr *message, void *context) {
-	struct listing *listing = context;
 	struct nftnl_obj *object = nftnl_obj_alloc();
 
 	if (!object)
 		return MNL_CB_ERROR;
 	if (nftnl_obj_nlmsg_parse(message, object) == 0 && nftnl_obj_get_str(object, NFTNL_OBJ_NAME) &&
 	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER)
-		list(listing, nftnl_obj_get_str(object, NFTNL_OBJ_NAME),
-		     (struct tally){nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
-				    nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES)});
+		take_object(context, object);
 	nftnl_obj_free(object);
 	return MNL_CB_OK;
 }
@@ -133,7 +142,7 @@ static bool read_ports(struct mnl_socket *socket, const char *set, const uint32_
 int counters_read(struct mnl_socket *socket, const struct inventory *inventory, struct tally defaults[2],
 		  struct kernel_counter *counters, size_t max, struct error *err) {
 	static const char *const names[2] = {"default_in", "default_out"};
-	struct listing listing = {counters, 0, counters ? max : 0};
+	struct listing listing = {.items = counters, .max = counters ? max : 0};
 
 	for (size_t i = 0; i < 2; i++)
 		if (!read_ports(socket, port_map_name((enum direction)i), inventory->port_owners[i],
@@ -144,6 +153,8 @@ int counters_read(struct mnl_socket *socket, const struct inventory *inventory, 
 	if (counters && (!read_objects(socket, NFPROTO_INET, &listing, err) ||
 			 !read_objects(socket, NFPROTO_IPV6, &listing, err)))
 		return -1;
+	defaults[DIRECTION_IN].packets += listing.closed.packets;
+	defaults[DIRECTION_IN].bytes += listing.closed.bytes;
 	list(&listing, names[DIRECTION_IN], defaults[DIRECTION_IN]);
 	list(&listing, names[DIRECTION_OUT], defaults[DIRECTION_OUT]);
 	return (int)listing.count;

@@ -4,7 +4,7 @@
  * comes, and marks the rest ASK. TCP is told apart by what a segment is for:
  *
  *   ACK, data    look-ups of leases, of handshakes, of busy ports
- *   pure SYN     one look-up in the port map; it never rides on a lease
+ *   pure SYN     is its port closed; else one look-up in the port map; it never rides on a lease
  *   SYN and ACK  answers: look-ups of handshakes
  *   FIN, RST     as data, but a lease ends
  *   other flags  no TCP sends them; none: cut short or in fragments, ask
@@ -206,8 +206,10 @@ static void put_ack(struct compiler *compiler, const struct way *way) {
 
 static void put_new(struct compiler *compiler, const struct way *way) {
 	put_forwarded_in(compiler, way, way->fresh);
-	if (way->direction == DIRECTION_IN)
+	if (way->direction == DIRECTION_IN) {
 		put_crossing(compiler, way->fresh);
+		put_closed_ports(compiler, way->fresh);
+	}
 	put_port_lookup(compiler, way->fresh, way->direction);
 }
 

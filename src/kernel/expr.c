@@ -195,6 +195,11 @@ void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32
 	lookup(rule, set, set_id, true);
 }
 
+void expr_port_not_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id) {
+	load_port(rule, end);
+	lookup(rule, set, set_id, false);
+}
+
 static uint32_t load_addr_to(struct nftnl_rule *rule, enum family family, enum end end, uint32_t reg) {
 	uint32_t length = family == FAMILY_IPV4 ? 4 : 16;
 	uint32_t offset = family == FAMILY_IPV4 ? (end == END_SOURCE ? IPV4_SOURCE : IPV4_DESTINATION)

@@ -42,6 +42,7 @@ void expr_port(struct nftnl_rule *rule, enum end end, struct port_range range);
 /* Sets of set_id 0 are found by their name alone.
  * th sport|dport @set, ip saddr|daddr [!=] @set, icmp type @set */
 void expr_port_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id);
+void expr_port_not_in(struct nftnl_rule *rule, enum end end, const char *set, uint32_t set_id);
 void expr_addr(struct nftnl_rule *rule, enum end end, const struct addr_range *range);
 void expr_addr_in(struct nftnl_rule *rule, enum family family, enum end end, bool equal, const char *set,
 		  uint32_t set_id);

@@ -207,6 +207,10 @@ void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, ui
 	put_set(batch, set);
 }
 
+void put_single_ports_set(struct batch *batch, const char *name, uint32_t id) {
+	put_set(batch, new_set(name, id, SET_SERVICE, sizeof(uint16_t), 0));
+}
+
 void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports) {
 	struct elements elements = {.batch = batch, .set = set, .type = type};
 

@@ -28,6 +28,8 @@
 #define CUT_SET_IPV4 "cut4"
 #define CUT_SET_IPV6 "cut6"
 #define CUT_PORTS    "cut_ports" /* this host's of all in those two */
+/* See ports.c. */
+#define NAMED_PORTS "named_ports"
 
 /* Types as `nft list` knows them (nftables, include/datatype.h). */
 enum set_type {
@@ -82,8 +84,10 @@ void put_tuple_set(struct batch *batch, const char *name, uint32_t id, enum fami
 
 /* A set of ports, filled by packets: elements run out after `timeout_ms`. */
 void put_passing_port_set(struct batch *batch, const char *name, uint32_t id, uint32_t timeout_ms);
-/* Of these of PORTS in such a set: `type` NFT_MSG_NEWSETELEM or one that deletes; and out of it, there or not
- * (`destroy`: the kernel has DESTROY_ELEMENTS). */
+/* One of ports that stay, each an element: the kernel makes it a bitmap (net/netfilter/nft_set_bitmap.c). */
+void put_single_ports_set(struct batch *batch, const char *name, uint32_t id);
+/* Of these of PORTS in a set of either kind: `type` NFT_MSG_NEWSETELEM or one that deletes; and out of it,
+ * there or not (`destroy`: the kernel has DESTROY_ELEMENTS). */
 void put_port_changes(struct batch *batch, const char *set, uint16_t type, const bool *ports);
 void put_port_removal(struct batch *batch, const char *set, const bool *ports, bool destroy);
 

@@ -18,7 +18,7 @@
 #include "sets.h"
 
 /* To be raised with every change of lasting chains or sets. */
-enum { LAYOUT = 7, LAYOUT_TEXT = 64 };
+enum { LAYOUT = 8, LAYOUT_TEXT = 64 };
 
 static size_t layout_text(enum dispatch dispatch, char text[LAYOUT_TEXT]) {
 	return (size_t)snprintf(text, LAYOUT_TEXT, "sallyport, layout %d, %s", LAYOUT,

@@ -162,6 +162,7 @@ class Sallyport(System):
 
     def start(self):
         self.daemon = Daemon(self.net.srv, self.text(), directory=os.path.join(self.net.scratch, "sallyport"))
+        self.daemon.patience = 120  # it may be reading a million leases
         self.daemon.start(timeout=120)
 
     def text(self, more=""):

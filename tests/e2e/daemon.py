@@ -32,6 +32,8 @@ class Asked(Exception):
 class Daemon:
     """One sallyportd with a directory of its own for rules, socket and log."""
 
+    patience = 20  # seconds for an answer
+
     def __init__(self, namespace, rules, files=None, options=(), directory=None):
         self.namespace = namespace
         self.directory = directory or scratch_directory("e2e")
@@ -134,7 +136,7 @@ class Daemon:
         """Straight over the control socket: the data lines and the closing line."""
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(self.socket)  # waits where the door is crowded
-            control.settimeout(20)
+            control.settimeout(self.patience)
             control.sendall(json.dumps({"command": command, **request}).encode() + b"\n")
             lines = []
             for line in control.makefile("rb"):

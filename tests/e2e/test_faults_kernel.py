@@ -85,6 +85,7 @@ CHANGES = {
     "the table asleep": "add table inet sallyport {{ flags dormant; }}",
     "ports flushed": "flush map inet sallyport ports_in",
     "a port deleted": "flush map inet sallyport ports_out",
+    "open ports forgotten": "flush set inet sallyport named_ports",
     "members flushed": "flush set inet sallyport {office}",
     "a member more": "add element inet sallyport {office} {{ 10.0.0.0/8 }}",
 }

@@ -227,6 +227,24 @@ static void every_rule_carries_its_line(void **state) {
 	assert_comment(reading, "in_dispatch essentials:1");
 }
 
+static bool drops_closed_ports(const char *text) {
+	struct reading reading = compiled(text, &native);
+
+	return has_line(reading.comments, reading.comment_count, "in_new default in drop");
+}
+
+/* Before the map is searched. Not where another default stands, or so many are named that they would fill a
+ * list. */
+static void ports_that_nobody_names_are_dropped_at_once(void **state) {
+	(void)state;
+	assert_true(drops_closed_ports("allow in tcp 22\nallow in tcp 30 from 192.0.2.1\n"));
+	assert_true(drops_closed_ports("default in drop\nreject in tcp 1000-2023\n"));
+	assert_false(drops_closed_ports("default in drop\nreject in tcp 1000-2024\n"));
+	assert_false(drops_closed_ports("default in reject\nallow in tcp 22\n"));
+	assert_false(drops_closed_ports("default in allow\nallow in tcp 22\n"));
+	assert_false(drops_closed_ports("drop in any from 192.0.2.1\nallow in any from 192.0.2.0/24\n"));
+}
+
 static void ports_ask_only_where_a_rule_may_allow(void **state) {
 	struct reading reading = compiled("allow in tcp 22\n"
 					  "allow in tcp 8000-8010\n"
@@ -548,11 +566,11 @@ static void a_reload_keeps_tables_and_base_chains(void **state) {
 static void the_layout_says_which_sets_stand(void **state) {
 	struct reading reading = compiled("", &native);
 	(void)state;
-	assert_string_equal(reading.layout, "sallyport, layout 7, native");
-	assert_string_equal(
-	    reading.sets,
-	    " in_kinds out_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 "
-	    "asked_out4 asked_out6 busy unseen cut_ports cut4 cut6 ports_in ports_out admitted_ports");
+	assert_string_equal(reading.layout, "sallyport, layout 8, native");
+	assert_string_equal(reading.sets,
+			    " in_kinds out_kinds lease4 half_in4 half_out4 lease6 half_in6 half_out6 "
+			    "asked_out4 asked_out6 busy unseen cut_ports cut4 cut6 named_ports ports_in "
+			    "ports_out admitted_ports");
 }
 
 static bool has_twice(const char *names, const char *name) {
@@ -595,7 +613,23 @@ static void a_reload_fills_sets_in_place(void **state) {
 	compile("set a = 192.0.2.2\nallow in tcp 22 from @a\n", &native, &first, &second, &reading);
 	assert_int_equal(reading.named_sets, 0);
 	assert_int_equal(reading.kinds[NFT_MSG_DELSET], 0);
-	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 5); /* a, both families; the sets of ports */
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 6); /* a, both families; the sets of ports */
+	inventory_free(&first);
+	inventory_free(&second);
+}
+
+/* Or a packet on its way through the old rules would take every port for one that nobody names. */
+static void named_ports_stay_where_no_rule_looks_them_up(void **state) {
+	struct inventory first = {0}, second = {0};
+	struct reading reading;
+	(void)state;
+
+	compile("allow in tcp 22\n", &native, NULL, &first, &reading);
+	compile("allow in tcp 23\n", &native, &first, &second, &reading);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 4);
+	inventory_free(&first);
+	compile("default in reject\nallow in tcp 22\n", &native, &second, &first, &reading);
+	assert_int_equal(reading.kinds[NFT_MSG_DELSETELEM], 3);
 	inventory_free(&first);
 	inventory_free(&second);
 }
@@ -629,6 +663,7 @@ static void a_large_set_is_cut_into_messages(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_rule_carries_its_line),
+	    cmocka_unit_test(ports_that_nobody_names_are_dropped_at_once),
 	    cmocka_unit_test(ports_ask_only_where_a_rule_may_allow),
 	    cmocka_unit_test(ports_are_open_where_the_rules_are_static),
 	    cmocka_unit_test(many_conditions_are_the_daemons),
@@ -649,6 +684,7 @@ int main(void) {
 	    cmocka_unit_test(the_layout_says_which_sets_stand),
 	    cmocka_unit_test(no_set_of_the_file_is_one_of_ours),
 	    cmocka_unit_test(a_reload_fills_sets_in_place),
+	    cmocka_unit_test(named_ports_stay_where_no_rule_looks_them_up),
 	    cmocka_unit_test(an_echo_request_is_never_settled_by_the_kernel),
 	    cmocka_unit_test(a_large_set_is_cut_into_messages),
 	};
