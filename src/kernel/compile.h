@@ -135,7 +135,8 @@ void put_filled_set(struct compiler *compiler, const char *name, enum family fam
 /* ports.c: the verdict map of one direction; `standing`: it is there and is filled anew. */
 void put_ports(struct compiler *compiler, enum direction direction, bool standing);
 const char *port_map_name(enum direction direction);
-/* Drops new connections to ports that no rule speaks of, if the default does so, before the map is asked. */
+/* Drops new connections to ports that no rule speaks of, if the default does so, before the map is asked.
+ * Behind put_ports, which finds those. */
 void put_closed_ports(struct compiler *compiler, const char *chain);
 #define CLOSED_COUNTER "closed" /* of those; a part of default_in */
 /* The sets of those ports that are open to all. */

@@ -292,41 +292,28 @@ void put_open_ports(struct compiler *compiler, bool standing) {
 	free(targets);
 }
 
-/* Marks the ports of all targets but those that the default drops; returns how many. */
-static uint32_t mark_named(const struct port_target *targets, size_t count, bool *named) {
-	uint32_t marked = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		bool closed = targets[i].owner == NOBODY && targets[i].settlement == SETTLE_DROP;
-
-		for (uint32_t port = targets[i].ports.lo; port <= targets[i].ports.hi; port++) {
-			named[port] = !closed;
-			marked += !closed;
-		}
-	}
-	return marked;
-}
-
 /* The set is filled anew in place, or left alone where these rules do not look it up: a packet on its way
  * through the old ones must not miss in it what they name. */
 void put_closed_ports(struct compiler *compiler, const char *chain) {
-	struct port_target *targets = allocate(PORTS * sizeof(*targets));
-	bool *named = allocate(PORTS * sizeof(*named));
-	size_t count = settle_ports(compiler, DIRECTION_IN, targets);
+	const uint32_t *owners = compiler->made->port_owners[DIRECTION_IN];
+	bool named[PORTS];
+	uint32_t count = 0;
+	struct nftnl_rule *rule;
 
-	if (mark_named(targets, count, named) <= MOST_NAMED) {
-		struct nftnl_rule *rule = rule_start(NFPROTO_INET, chain);
-
-		put_set_flush(compiler->batch, NAMED_PORTS);
-		put_port_changes(compiler->batch, NAMED_PORTS, NFT_MSG_NEWSETELEM, named);
-		expr_port_not_in(rule, END_DESTINATION, NAMED_PORTS, 0);
-		expr_counter(rule, CLOSED_COUNTER);
-		expr_verdict(rule, NF_DROP);
-		rule_comment(rule, "default in drop");
-		rule_finish(compiler, rule);
+	for (uint32_t port = 0; port < PORTS; port++) {
+		named[port] = owners[port] != NOBODY;
+		count += named[port];
 	}
-	free(named);
-	free(targets);
+	if (compiler->ruleset->defaults[DIRECTION_IN] != ACTION_DROP || count > MOST_NAMED)
+		return;
+	put_set_flush(compiler->batch, NAMED_PORTS);
+	put_port_changes(compiler->batch, NAMED_PORTS, NFT_MSG_NEWSETELEM, named);
+	rule = rule_start(NFPROTO_INET, chain);
+	expr_port_not_in(rule, END_DESTINATION, NAMED_PORTS, 0);
+	expr_counter(rule, CLOSED_COUNTER);
+	expr_verdict(rule, NF_DROP);
+	rule_comment(rule, "default in drop");
+	rule_finish(compiler, rule);
 }
 
 const char *port_map_name(enum direction direction) {
